@@ -1,0 +1,166 @@
+//! What the contests showed, as tables for people and as JSON for scripts.
+
+use serde_json::{Value, json};
+
+use super::{Contest, Options, Sample};
+use crate::figure::{Figure, Goal};
+use crate::load::CLIENTS;
+use crate::machine::Machine;
+use crate::pool::Rival;
+use crate::table::Table;
+
+const RATE_GOAL: Goal = Goal::AtLeast(0.95);
+const CPU_GOAL: Goal = Goal::AtMost(1.10);
+const SCALING_GOAL: Goal = Goal::AtLeast(0.88);
+
+type Quantity = fn(&Sample) -> f64;
+
+pub(super) fn markdown(machine: &Machine, options: &Options, contests: &[Contest]) -> String {
+    let (heading, load) = (machine.heading(), load_line(options));
+    let (rates, ratios) = (figures(contests), ratios(contests));
+    let mut text = format!(
+        "{heading}{load}\n{rates}\nCPU: all processes of the server, spawner included. Switches, \
+         losses: of the handlers. ±: distance of the quartiles / median.\n\n{ratios}\ngood: even \
+         the worse quartile of the ratios meets the goal; bad: even the better one misses it; \
+         noise: the goal lies between; too few: under 7 repetitions.\n"
+    );
+    if let Some(scaling) = scaling(contests) {
+        text.push_str(&format!("\n{scaling}"));
+    }
+    text
+}
+
+fn load_line(options: &Options) -> String {
+    format!(
+        "* load: {CLIENTS} closed-loop short connections from one thread, {:?} per cell, {} \
+         repetitions, rivals in turn\n",
+        options.window(),
+        options.repetitions()
+    )
+}
+
+/// One line per cell and rival.
+fn figures(contests: &[Contest]) -> Table {
+    let mut table = Table::new(&[
+        "mode",
+        "handlers",
+        "rival",
+        "conn/s",
+        "CPU µs/conn",
+        "switches/conn",
+        "losses/conn",
+        "used",
+        "largest share",
+        "private KiB",
+        "failed",
+    ]);
+    for contest in contests {
+        for (rival, samples) in contest.rivals.iter().zip(&contest.samples) {
+            table.push(line(contest, *rival, samples));
+        }
+    }
+    table
+}
+
+fn line(contest: &Contest, rival: Rival, samples: &[Sample]) -> Vec<String> {
+    let of = |quantity: Quantity| Figure::of(samples.iter().map(quantity));
+    let (rate, cpu) = (of(|sample| sample.rate), of(|sample| sample.cpu));
+    vec![
+        contest.cell.mode.to_string(),
+        contest.cell.handlers.to_string(),
+        rival.to_string(),
+        format!("{:.0} ± {:.0} %", rate.median, rate.spread() * 100.0),
+        format!("{:.1} ± {:.0} %", cpu.median, cpu.spread() * 100.0),
+        format!("{:.2}", of(|sample| sample.switches).median),
+        format!("{:.2}", of(|sample| sample.losses).median),
+        format!("{:.0}", of(|sample| sample.used).median),
+        format!("{:.0} %", of(|sample| sample.largest).median * 100.0),
+        format!("{:.0}", of(|sample| sample.memory).median),
+        format!("{:.0}", samples.iter().map(|sample| sample.failed).sum::<f64>()),
+    ]
+}
+
+/// One line per cell: the challenger divided by the reference.
+fn ratios(contests: &[Contest]) -> Table {
+    let (rate_goal, cpu_goal) = (format!("rate {RATE_GOAL}"), format!("CPU {CPU_GOAL}"));
+    let between = contests.first().map_or_else(String::new, Contest::names);
+    let (rate, cpu) = (format!("rate {between}"), format!("CPU {between}"));
+    let mut table = Table::new(&["mode", "handlers", &rate, &rate_goal, &cpu, &cpu_goal]);
+    for contest in contests {
+        let (rate, cpu) = (contest.ratio(|sample| sample.rate), contest.ratio(|sample| sample.cpu));
+        table.push(vec![
+            contest.cell.mode.to_string(),
+            contest.cell.handlers.to_string(),
+            print_ratio(&rate),
+            rate.judge(RATE_GOAL).to_string(),
+            print_ratio(&cpu),
+            cpu.judge(CPU_GOAL).to_string(),
+        ]);
+    }
+    table
+}
+
+fn print_ratio(ratio: &Figure) -> String {
+    format!("{:.3} ({:.3} to {:.3})", ratio.median, ratio.lower, ratio.upper)
+}
+
+/// One line per mode and rival: the rate with most handlers divided by that with fewest.
+fn scaling(contests: &[Contest]) -> Option<Table> {
+    let fewest = contests.iter().map(|contest| contest.cell.handlers).min()?;
+    let most = contests.iter().map(|contest| contest.cell.handlers).max()?;
+    let (title, goal) = (format!("rate at {most} / at {fewest}"), format!("ours {SCALING_GOAL}"));
+    let mut table = Table::new(&["mode", "rival", &title, &goal]);
+    for (few, many) in pairs(contests, fewest, most) {
+        for (turn, rival) in few.rivals.into_iter().enumerate() {
+            let steps = many.samples[turn].iter().zip(&few.samples[turn]);
+            let scale = Figure::of(steps.map(|(many, few)| many.rate / few.rate));
+            let judged = rival == Rival::Ours && few.cell.mode.is_bounded();
+            let verdict = judged.then(|| scale.judge(SCALING_GOAL).to_string());
+            table.push(vec![
+                few.cell.mode.to_string(),
+                rival.to_string(),
+                print_ratio(&scale),
+                verdict.unwrap_or_default(),
+            ]);
+        }
+    }
+    (most > fewest).then_some(table)
+}
+
+/// The contests with `fewest` and `most` handlers of each mode.
+fn pairs(contests: &[Contest], fewest: usize, most: usize) -> Vec<(&Contest, &Contest)> {
+    let with = |handlers| contests.iter().filter(move |contest| contest.cell.handlers == handlers);
+    with(fewest).zip(with(most)).collect()
+}
+
+pub(super) fn json(machine: &Machine, contests: &[Contest]) -> Value {
+    let cell = |contest: &Contest| {
+        let (rate, cpu) = (contest.ratio(|sample| sample.rate), contest.ratio(|sample| sample.cpu));
+        json!({
+            "mode": contest.cell.mode.to_string(),
+            "handlers": contest.cell.handlers,
+            "raw": samples(&contest.samples[0]),
+            "ours": samples(&contest.samples[1]),
+            "rate_ratio": rate.json(),
+            "rate_verdict": rate.judge(RATE_GOAL).to_string(),
+            "cpu_ratio": cpu.json(),
+            "cpu_verdict": cpu.judge(CPU_GOAL).to_string(),
+        })
+    };
+    let cells: Vec<Value> = contests.iter().map(cell).collect();
+    json!({ "suite": "accept", "machine": machine.json(), "cells": cells })
+}
+
+fn samples(samples: &[Sample]) -> Value {
+    let of = |quantity: Quantity| Figure::of(samples.iter().map(quantity)).json();
+    json!({
+        "rate": of(|sample| sample.rate),
+        "cpu_us": of(|sample| sample.cpu),
+        "switches": of(|sample| sample.switches),
+        "losses": of(|sample| sample.losses),
+        "used": of(|sample| sample.used),
+        "largest_share": of(|sample| sample.largest),
+        "private_kib": of(|sample| sample.memory),
+        "failed": of(|sample| sample.failed),
+    })
+}

@@ -1,0 +1,164 @@
+//! A listening socket: what every handler inherits and the spawner keeps whole.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
+use rustix::net::SocketFlags;
+
+use super::unix::{self, SocketFile};
+use super::{Address, Place};
+use crate::error::{Error, Result};
+use crate::sys::socket;
+
+/// An open address: a listening socket and the text that names it.
+#[derive(Debug)]
+pub struct Listener {
+    pub(super) fd: OwnedFd,
+    pub(super) address: String,
+    /// What was typed, to open it anew.
+    pub(super) source: Address,
+    pub(super) kind: Kind,
+    /// The backlog asked for; `None` on an inherited socket that keeps its own.
+    pub(super) backlog: Option<u32>,
+    pub(super) inherited: bool,
+    pub(super) file: Option<SocketFile>,
+}
+
+/// The family of a listening socket, as far as it makes a difference here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Tcp,
+    Unix,
+}
+
+/// What a look at a listener found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It listens and has the flags it should have.
+    Good,
+    /// Somebody who shares it had changed it; it is right again.
+    Mended,
+    /// It was shut down and cannot be revived; it must be opened anew.
+    Dead,
+}
+
+impl Listener {
+    /// Returns the address with what the kernel filled in: a port for port 0, a number for a name.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Returns the backlog that was asked for, or `None` for an inherited socket that keeps its own.
+    #[must_use]
+    pub const fn backlog(&self) -> Option<u32> {
+        self.backlog
+    }
+
+    /// Tells whether the socket was opened by somebody else, who may serve it after us.
+    #[must_use]
+    pub const fn is_inherited(&self) -> bool {
+        self.inherited
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Takes one connection out of the buffer; `WouldBlock` when there is none.
+    pub(crate) fn accept(&self, flags: SocketFlags) -> rustix::io::Result<OwnedFd> {
+        rustix::net::accept_with(&self.fd, flags | SocketFlags::CLOEXEC)
+    }
+
+    /// Checks what others may have changed on the shared socket and puts it right.
+    ///
+    /// All who inherited the socket share its flags and its life: one `shutdown(2)` by one
+    /// handler closes it for all; `listen(2)` revives a TCP socket, but not a Unix one.
+    pub(crate) fn mend(&self) -> io::Result<Health> {
+        let mut health = Health::Good;
+        let flags = rustix::fs::fcntl_getfl(&self.fd)?;
+        if !flags.contains(OFlags::NONBLOCK) || flags.intersects(OFlags::APPEND | OFlags::ASYNC) {
+            let right = (flags | OFlags::NONBLOCK) - (OFlags::APPEND | OFlags::ASYNC);
+            rustix::fs::fcntl_setfl(&self.fd, right)?;
+            health = Health::Mended;
+        }
+        if self.is_shut_down()? {
+            if self.kind == Kind::Unix {
+                return Ok(Health::Dead);
+            }
+            self.listen()?;
+            health = if self.is_shut_down()? { Health::Dead } else { Health::Mended };
+        }
+        Ok(health)
+    }
+
+    /// Sets the backlog again, whatever somebody who shares the socket has made of it.
+    pub(crate) fn listen(&self) -> io::Result<()> {
+        let backlog = self.backlog.unwrap_or(super::open::BACKLOG);
+        Ok(rustix::net::listen(&self.fd, i32::try_from(backlog).unwrap_or(i32::MAX))?)
+    }
+
+    fn is_shut_down(&self) -> io::Result<bool> {
+        let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
+        let mut polled = [PollFd::new(&self.fd, PollFlags::RDHUP)];
+        rustix::event::poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+        Ok(polled[0].revents().intersects(gone))
+    }
+
+    /// Opens a dead Unix listener anew, at the same place.
+    ///
+    /// An inherited one cannot be opened anew: its place is its owner's.
+    pub(crate) fn reopen(&self) -> Result<Self> {
+        match &self.source.place {
+            Place::Unix(path) => {
+                self.remove_file();
+                unix::open_path(&self.source, path)
+            }
+            Place::Abstract(name) => unix::open_abstract(&self.source, name),
+            _ => Err(Error::open(&self.address, "it was shut down, and only its owner can open it anew")),
+        }
+    }
+
+    /// Lets no new connection in; those in the buffer stay there to be served.
+    ///
+    /// A socket that somebody else gave us is left as it is: its buffer outlives us.
+    pub(crate) fn close_door(&self) {
+        if self.inherited {
+            return;
+        }
+        match (self.kind, &self.file) {
+            (Kind::Tcp, _) => drop(socket::refuse_new(&self.fd)),
+            (Kind::Unix, Some(file)) => file.remove(),
+            // An abstract name cannot be taken away from a listening socket.
+            (Kind::Unix, None) => {}
+        }
+    }
+
+    /// Removes the socket file, if this is one and it is still ours.
+    pub(crate) fn remove_file(&self) {
+        if let Some(file) = &self.file {
+            file.remove();
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.address)
+    }
+}

@@ -1,0 +1,148 @@
+//! Opening addresses: from text to listening sockets.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+use super::listener::Kind;
+use super::{Address, Defer, Listener, Options, Place, inherit, unix};
+use crate::error::{Doing, Error, Result};
+use crate::sys::socket;
+
+/// The backlog where none is given: `net.core.somaxconn` of kernels since 5.4.
+pub(super) const BACKLOG: u32 = 4096;
+
+/// What holds for options that the address leaves open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Defaults {
+    /// Whether the client speaks first, so that its first data may be waited for.
+    pub(crate) defer_accept: Defer,
+}
+
+/// Opens addresses in order; one address may yield several listeners.
+///
+/// On an error everything opened so far is closed and its socket files are removed.
+pub(crate) fn open_all(addresses: &[Address], defaults: Defaults) -> Result<Vec<Listener>> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    for (i, address) in addresses.iter().enumerate() {
+        let opened = if addresses.iter().take(i).any(|earlier| earlier.place == address.place) {
+            Err(Error::configure(address, "the address is given twice; leave one out"))
+        } else {
+            open(address, defaults)
+        };
+        match opened {
+            Ok(more) => listeners.extend(more),
+            Err(error) => {
+                listeners.iter().for_each(Listener::remove_file);
+                return Err(error);
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+fn open(address: &Address, defaults: Defaults) -> Result<Vec<Listener>> {
+    match &address.place {
+        Place::Tcp { host, port } => open_tcp(address, host, *port, defaults),
+        Place::Unix(path) => unix::open_path(address, path).map(|one| vec![one]),
+        Place::Abstract(name) => unix::open_abstract(address, name).map(|one| vec![one]),
+        Place::Descriptor(number) => {
+            inherit::descriptor(*number, address, defaults).map(|one| vec![one])
+        }
+        Place::Systemd(name) => inherit::systemd(name.as_deref(), address, defaults),
+    }
+}
+
+fn open_tcp(
+    address: &Address, host: &str, port: u16, defaults: Defaults,
+) -> Result<Vec<Listener>> {
+    if host.is_empty() {
+        return open_everywhere(address, port, defaults).map(|one| vec![one]);
+    }
+    let found: Vec<SocketAddr> = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| Error::open(address, format!("the name is not known ({error})")))?
+        .collect();
+    let mut listeners: Vec<Listener> = Vec::new();
+    for mut one in found {
+        // Port 0: the kernel chooses for the first, the others follow it.
+        if let Some(port) = listeners.first().and_then(|first| port_of(&first.fd)) {
+            one.set_port(port);
+        }
+        listeners.push(listen_tcp(address, one, defaults)?);
+    }
+    Ok(listeners)
+}
+
+/// All interfaces: IPv6 with IPv4 mapped into it, or IPv4 alone where there is no IPv6.
+fn open_everywhere(address: &Address, port: u16, defaults: Defaults) -> Result<Listener> {
+    let v6 = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port));
+    let v4 = SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, port));
+    let no_v6 = rustix::net::socket(AddressFamily::INET6, SocketType::STREAM, None).is_err();
+    listen_tcp(address, if no_v6 { v4 } else { v6 }, defaults)
+}
+
+fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<Listener> {
+    let family = if at.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let fd = stream_socket(family)?;
+    sockopt::set_socket_reuseaddr(&fd, true).doing("set SO_REUSEADDR")?;
+    if at.is_ipv6() {
+        let alone = address.options.v6only.unwrap_or(false);
+        sockopt::set_ipv6_v6only(&fd, alone).doing("set IPV6_V6ONLY")?;
+    }
+    rustix::net::bind(&fd, &at).map_err(|errno| refused(address, errno))?;
+    set_tcp_options(&fd, &address.options, defaults)?;
+    let listener = Listener {
+        address: format!("tcp://{}", local(&fd).unwrap_or(at)),
+        source: address.clone(),
+        kind: Kind::Tcp,
+        backlog: Some(address.options.backlog.unwrap_or(BACKLOG)),
+        inherited: false,
+        file: None,
+        fd,
+    };
+    listener.listen().map_err(|error| match Errno::from_io_error(&error) {
+        Some(errno) => refused(address, errno),
+        None => Error::open(address, error),
+    })?;
+    Ok(listener)
+}
+
+/// Sets what an accepted connection inherits from its listener.
+pub(super) fn set_tcp_options(fd: &OwnedFd, options: &Options, defaults: Defaults) -> Result<()> {
+    sockopt::set_tcp_nodelay(fd, options.nodelay.unwrap_or(true)).doing("set TCP_NODELAY")?;
+    if let Defer::Seconds(seconds) = options.defer_accept.unwrap_or(defaults.defer_accept) {
+        socket::defer_accept(fd, seconds).doing("set TCP_DEFER_ACCEPT")?;
+    }
+    Ok(())
+}
+
+pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socket_with(family, SocketType::STREAM, flags, None).doing("create a socket")
+}
+
+/// Says why the kernel refused an address, and what to try.
+pub(super) fn refused(address: &Address, errno: Errno) -> Error {
+    let uid = rustix::process::geteuid();
+    let problem = match errno {
+        Errno::ADDRINUSE => "another process has it (`ss -lp` names it; or choose another)".into(),
+        Errno::ACCESS => format!(
+            "permission denied (as uid {uid}; give CAP_NET_BIND_SERVICE or a port above 1023)"
+        ),
+        Errno::ADDRNOTAVAIL => "no interface of this machine has it (`ip address` lists them)".into(),
+        Errno::AFNOSUPPORT => "this kernel does not speak its protocol (IPv6 switched off?)".into(),
+        other => std::io::Error::from(other).to_string(),
+    };
+    Error::open(address, problem)
+}
+
+pub(super) fn local(fd: &OwnedFd) -> Option<SocketAddr> {
+    SocketAddr::try_from(rustix::net::getsockname(fd).ok()?).ok()
+}
+
+fn port_of(fd: &OwnedFd) -> Option<u16> {
+    local(fd).map(|address| address.port())
+}

@@ -1,0 +1,122 @@
+//! Unix stream sockets: stale files replaced, live ones refused, other files left alone.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix};
+
+use super::listener::Kind;
+use super::open::{BACKLOG, refused, stream_socket};
+use super::{Address, Listener};
+use crate::error::{Doing, Error, Result};
+
+/// The longest path that fits into `sockaddr_un` with its final NUL (unix(7)).
+const LONGEST: usize = 107;
+
+/// A socket file that this process has made, known by device and inode.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+    /// Only the process that made the file removes it; its forked children do not.
+    owner: rustix::process::Pid,
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> Option<Self> {
+        let found = std::fs::symlink_metadata(path).ok()?;
+        let identity = (found.dev(), found.ino());
+        Some(Self { path: path.into(), identity, owner: rustix::process::getpid() })
+    }
+
+    /// Removes the file, unless somebody has put another in its place.
+    pub(super) fn remove(&self) {
+        let still = std::fs::symlink_metadata(&self.path).is_ok_and(|found| {
+            (found.dev(), found.ino()) == self.identity
+        });
+        if still && rustix::process::getpid() == self.owner {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+pub(super) fn open_path(address: &Address, path: &Path) -> Result<Listener> {
+    if path.as_os_str().len() > LONGEST {
+        let length = path.as_os_str().len();
+        let problem = format!("the path has {length} bytes, but a socket's path has at most {LONGEST}");
+        return Err(Error::configure(address, problem));
+    }
+    let name = SocketAddrUnix::new(path).map_err(|errno| refused(address, errno))?;
+    let _guard = lock_folder(path);
+    clear_stale(address, path, &name)?;
+    let fd = stream_socket(AddressFamily::UNIX)?;
+    // The umask decides the mode at birth, so that nobody slips in between bind and chmod.
+    let mask = address.options.mode.map(|mode| rustix::process::umask(Mode::from(!mode & 0o777)));
+    let bound = rustix::net::bind(&fd, &name);
+    mask.map(rustix::process::umask);
+    bound.map_err(|errno| cannot_bind(address, path, errno))?;
+    listen(address, fd, format!("unix:{}", path.display()), SocketFile::of(path))
+}
+
+pub(super) fn open_abstract(address: &Address, name: &str) -> Result<Listener> {
+    let socket_name = SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(|_| {
+        Error::configure(address, format!("an abstract name has at most {LONGEST} bytes"))
+    })?;
+    let fd = stream_socket(AddressFamily::UNIX)?;
+    rustix::net::bind(&fd, &socket_name).map_err(|errno| refused(address, errno))?;
+    listen(address, fd, format!("unix:@{name}"), None)
+}
+
+fn listen(
+    address: &Address, fd: OwnedFd, text: String, file: Option<SocketFile>,
+) -> Result<Listener> {
+    let backlog = Some(address.options.backlog.unwrap_or(BACKLOG));
+    let listener =
+        Listener { fd, address: text, source: address.clone(), kind: Kind::Unix, backlog, inherited: false, file };
+    listener.listen().doing("listen on a Unix socket")?;
+    Ok(listener)
+}
+
+/// Holds other starters off while we look at the path and bind; gone when dropped.
+fn lock_folder(path: &Path) -> Option<File> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = File::open(folder).ok()?;
+    flock(&folder, FlockOperation::LockExclusive).ok()?;
+    Some(folder)
+}
+
+fn clear_stale(address: &Address, path: &Path, name: &SocketAddrUnix) -> Result<()> {
+    let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if !found.file_type().is_socket() {
+        let problem = "there is a file that is not a socket; it is left alone, choose another path";
+        return Err(Error::configure(address, problem));
+    }
+    let probe = stream_socket(AddressFamily::UNIX)?;
+    match rustix::net::connect(&probe, name) {
+        Err(Errno::CONNREFUSED | Errno::NOENT) => {
+            let _ = std::fs::remove_file(path); // a failure shows as "in use" at bind
+            Ok(())
+        }
+        // A full buffer answers EAGAIN: somebody listens.
+        Ok(()) | Err(Errno::AGAIN) => {
+            Err(Error::open(address, "another process listens on it; stop it or choose another path"))
+        }
+        Err(errno) => Err(cannot_bind(address, path, errno)),
+    }
+}
+
+fn cannot_bind(address: &Address, path: &Path, errno: Errno) -> Error {
+    let folder = path.parent().unwrap_or(path).display();
+    match errno {
+        Errno::NOENT => Error::configure(address, format!("the folder {folder} does not exist")),
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => {
+            let uid = rustix::process::geteuid();
+            Error::open(address, format!("permission denied in {folder} (as uid {uid})"))
+        }
+        other => refused(address, other),
+    }
+}

@@ -1,0 +1,72 @@
+//! The kernel's queue behind an address: how much waits, how much may wait, how much was lost.
+
+use std::io;
+
+use crate::address::{Kind, Listener};
+use crate::sys::{socket, unix_diag};
+
+/// A reading of the buffer behind an address.
+///
+/// The buffer belongs to the kernel; it is measured and never copied. A TCP reading costs two
+/// `getsockopt` calls, a Unix one a netlink message; neither needs a privilege.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Buffer {
+    /// Connections that have arrived and were not yet accepted.
+    pub depth: u32,
+    /// How many may wait: the backlog, as far as the kernel granted it (`net.core.somaxconn`).
+    pub limit: u32,
+    /// Connections that the kernel has dropped here since the address was opened.
+    ///
+    /// `None` for Unix sockets: there the client waits, or is told to try again.
+    pub overflows: Option<u32>,
+}
+
+impl Buffer {
+    /// Reads the buffer behind a listener.
+    ///
+    /// # Errors
+    /// Whatever the kernel answers; ENOENT where it has no `unix_diag` (`CONFIG_UNIX_DIAG`).
+    pub fn of(listener: &Listener) -> io::Result<Self> {
+        match listener.kind() {
+            Kind::Tcp => {
+                let (depth, limit) = socket::tcp_queue(listener)?;
+                Ok(Self { depth, limit, overflows: socket::drops(listener).ok() })
+            }
+            Kind::Unix => {
+                let (depth, limit) = unix_diag::queue(listener)?;
+                Ok(Self { depth, limit, overflows: None })
+            }
+        }
+    }
+
+    /// Returns the depth alone, for a look that must be cheap; 0 where it cannot be read.
+    pub(crate) fn depth(listener: &Listener) -> u32 {
+        match listener.kind() {
+            Kind::Tcp => socket::tcp_queue(listener).map_or(0, |(depth, _)| depth),
+            Kind::Unix => unix_diag::queue(listener).map_or(0, |(depth, _)| depth),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::address::{Defaults, Defer, open_all};
+
+    #[test]
+    fn a_buffer_that_runs_over_counts_what_it_dropped() {
+        let address = "127.0.0.1:0?backlog=1".parse().unwrap();
+        let listeners = open_all(&[address], Defaults { defer_accept: Defer::Off }).unwrap();
+        let at = listeners[0].address().strip_prefix("tcp://").unwrap().parse().unwrap();
+        let patience = std::time::Duration::from_millis(50);
+        let clients: Vec<_> =
+            (0..6).map(|_| TcpStream::connect_timeout(&at, patience)).collect();
+        let buffer = Buffer::of(&listeners[0]).unwrap();
+        assert_eq!((buffer.depth, buffer.limit), (2, 1), "the kernel lets backlog + 1 wait");
+        assert!(buffer.overflows > Some(0), "{buffer:?}");
+        assert_eq!(clients.len(), 6);
+    }
+}

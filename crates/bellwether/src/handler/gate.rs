@@ -1,0 +1,300 @@
+//! Asynchronous handlers: a gate thread races, a runtime thread serves.
+//!
+//! A runtime cannot race itself: its epoll is edge-triggered and not exclusive, and an exclusive
+//! epoll nested in it wakes everybody (both measured). So each thread of the handler is a pair:
+//! the gate waits in the chosen notification mode and accepts, the runtime serves. The gate is
+//! shut while the pair holds as many connections as it may, or more than its fair share.
+
+use std::future::Future;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+use tokio::sync::{Notify, mpsc as queue, watch};
+
+use super::connection::Connection;
+use super::post::{CHANNEL, Post, Seat};
+use super::race::{Outcome, Racer, Stop};
+use super::Departure;
+use crate::error::BoxError;
+use crate::scoreboard::control::Order;
+
+/// How far above the average a handler may be before it leaves newcomers to others.
+const SLACK: u64 = 4;
+
+/// How long a handler above its fair share leaves newcomers to others, before it takes one all
+/// the same: the others may be stuck.
+const COURTESY: Duration = Duration::from_millis(20);
+
+/// The number of the "a connection has ended" descriptor among a waiter's messages.
+const FREED: u64 = CHANNEL + 1;
+
+/// What an asynchronous handler knows about its place and its time.
+#[derive(Clone, Debug)]
+pub struct Shift {
+    seat: Seat,
+    over: watch::Receiver<bool>,
+    room: Arc<Room>,
+}
+
+impl Shift {
+    /// Returns where this handler sits.
+    #[must_use]
+    pub const fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// Waits until the handler is to finish what it has and leave.
+    pub async fn over(&mut self) {
+        // An error means that the gate is gone, which is the same.
+        let _ = self.over.wait_for(|over| *over).await;
+    }
+
+    /// Counts one request of a protocol that carries several over a connection.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn count_request(&self) {
+        self.room.post.telemetry.line(self.seat.thread).requested();
+    }
+}
+
+/// How a pool of asynchronous handlers counts and bounds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// How many connections one thread serves at once.
+    pub(crate) limit: usize,
+    /// Whether a connection is one request; otherwise the protocol counts its requests itself.
+    pub(crate) connection_is_request: bool,
+}
+
+/// The connections that one pair of gate and runtime holds.
+struct Room {
+    post: Arc<Post>,
+    thread: usize,
+    terms: Terms,
+    open: AtomicUsize,
+    gate_waits: AtomicBool,
+    freed: OwnedFd,
+    left: Notify,
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Room").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+impl Room {
+    fn enter(&self) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        self.post.bell.opened();
+        self.post.telemetry.line(self.thread).opened();
+    }
+
+    fn leave(&self, aborted: bool) {
+        let line = self.post.telemetry.line(self.thread);
+        if self.terms.connection_is_request {
+            line.requested();
+        }
+        line.closed();
+        if aborted { line.aborted() } else { line.completed() }
+        self.post.bell.closed();
+        self.open.fetch_sub(1, Ordering::AcqRel);
+        if self.gate_waits.swap(false, Ordering::AcqRel) {
+            let _ = rustix::io::write(&self.freed, &1u64.to_ne_bytes());
+        }
+        self.left.notify_one();
+    }
+
+    fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    fn is_full(&self) -> bool {
+        self.open() >= self.terms.limit
+    }
+
+    /// Tells whether this pair holds clearly more than the average of all pairs.
+    fn is_over_its_share(&self) -> bool {
+        let pairs = self.post.control.handlers() * self.post.seat.threads as u64;
+        self.open() as u64 > self.post.bell.open() / pairs + SLACK
+    }
+}
+
+/// Marks the end of a connection, however it ends.
+struct Guest(Arc<Room>);
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.0.leave(std::thread::panicking());
+    }
+}
+
+/// Serves with all pairs of this handler until it is time to leave.
+pub(crate) fn live<S, F, H, T>(start: &S, post: &Arc<Post>, terms: Terms) -> Departure
+where
+    S: Fn(Shift) -> F + Sync,
+    F: Future<Output = Result<H, BoxError>>,
+    H: Fn(Connection) -> T + 'static,
+    T: Future<Output = ()> + Send + 'static,
+{
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..post.seat.threads)
+            .map(|thread| scope.spawn(move || one_pair(start, post, thread, terms)))
+            .collect();
+        let first = one_pair(start, post, 0, terms);
+        others.into_iter().fold(first, |worst, other| {
+            worst.or(other.join().unwrap_or(Departure::Broken))
+        })
+    })
+}
+
+fn one_pair<S, F, H, T>(start: &S, post: &Arc<Post>, thread: usize, terms: Terms) -> Departure
+where
+    S: Fn(Shift) -> F + Sync,
+    F: Future<Output = Result<H, BoxError>>,
+    H: Fn(Connection) -> T + 'static,
+    T: Future<Output = ()> + Send + 'static,
+{
+    let Ok(freed) = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK) else {
+        return Departure::NotStarted;
+    };
+    let (end_shift, over) = watch::channel(false);
+    let (hand_over, arrivals) = queue::unbounded_channel();
+    let (tell, started) = mpsc::channel();
+    let room = Arc::new(Room {
+        post: Arc::clone(post),
+        thread,
+        terms,
+        open: AtomicUsize::new(0),
+        gate_waits: AtomicBool::new(false),
+        freed,
+        left: Notify::new(),
+    });
+    let shift = Shift { seat: post.seat(thread), over, room: Arc::clone(&room) };
+    std::thread::scope(|scope| {
+        let runtime = scope.spawn(|| serve(start, shift, arrivals, tell));
+        let departure = match started.recv() {
+            Ok(()) => Gate { room, hand_over }.keep(),
+            Err(_) => Departure::NotStarted,
+        };
+        // The gate and with it the queue's sender are gone: the runtime finishes what it has.
+        let _ = end_shift.send(true);
+        departure.or(runtime.join().unwrap_or(Departure::Broken))
+    })
+}
+
+/// The runtime's side: starts the handler, serves what the gate hands over, finishes.
+fn serve<S, F, H, T>(
+    start: &S, shift: Shift, mut arrivals: queue::UnboundedReceiver<Connection>,
+    started: mpsc::Sender<()>,
+) -> Departure
+where
+    S: Fn(Shift) -> F,
+    F: Future<Output = Result<H, BoxError>>,
+    H: Fn(Connection) -> T + 'static,
+    T: Future<Output = ()> + Send + 'static,
+{
+    let slot = shift.seat.slot;
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(slot, %error, "the runtime could not start");
+            return Departure::NotStarted;
+        }
+    };
+    let room = Arc::clone(&shift.room);
+    runtime.block_on(async move {
+        let handler = match start(shift).await {
+            Ok(handler) => handler,
+            Err(error) => {
+                tracing::error!(slot, %error, "the handler could not start");
+                return Departure::NotStarted;
+            }
+        };
+        let _ = started.send(());
+        while let Some(connection) = arrivals.recv().await {
+            let (guest, serving) = (Guest(Arc::clone(&room)), handler(connection));
+            tokio::spawn(async move {
+                let _guest = guest;
+                serving.await;
+            });
+        }
+        while room.open() > 0 {
+            room.left.notified().await;
+        }
+        Departure::Done
+    })
+}
+
+/// The gate's side: races, accepts, hands over.
+struct Gate {
+    room: Arc<Room>,
+    hand_over: queue::UnboundedSender<Connection>,
+}
+
+impl Gate {
+    fn keep(self) -> Departure {
+        let post = Arc::clone(&self.room.post);
+        let racer = Racer::new(&post, self.room.thread).map(Racer::nonblocking);
+        let Ok(mut racer) = racer else { return Departure::NotStarted };
+        if racer.waiter.also(&self.room.freed, FREED).is_err() {
+            return Departure::Broken;
+        }
+        let stop = loop {
+            if let Err(stop) = self.once(&mut racer) {
+                break stop;
+            }
+        };
+        match stop {
+            Stop::Order(Order::Finish) => {
+                racer.empty_buffer(|_, connection| self.admit(connection))
+            }
+            Stop::Order(_) => Departure::Done,
+            Stop::Depart(departure) => {
+                post.break_up();
+                departure
+            }
+        }
+    }
+
+    fn once(&self, racer: &mut Racer<'_>) -> Result<(), Stop> {
+        if self.room.is_full() {
+            return self.wait_for_room(racer, None);
+        }
+        if self.room.is_over_its_share() {
+            self.wait_for_room(racer, Some(COURTESY))?;
+        }
+        match racer.next(None)? {
+            Outcome::Won(connection) => self.admit(connection),
+            Outcome::Message => self.hear_freed(),
+            Outcome::Nothing => {}
+        }
+        Ok(())
+    }
+
+    fn admit(&self, connection: Connection) {
+        self.room.enter();
+        // The runtime ends only after the gate, so this does not fail.
+        let _ = self.hand_over.send(connection);
+    }
+
+    fn wait_for_room(&self, racer: &mut Racer<'_>, limit: Option<Duration>) -> Result<(), Stop> {
+        self.room.gate_waits.store(true, Ordering::Release);
+        // A connection may have ended before the flag was seen.
+        if limit.is_some() || self.room.is_full() {
+            racer.line.busy();
+            racer.stay_out(limit)?;
+            racer.line.idle();
+            self.hear_freed();
+        }
+        self.room.gate_waits.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn hear_freed(&self) {
+        let _ = rustix::io::read(&self.room.freed, &mut [0; 8]);
+    }
+}

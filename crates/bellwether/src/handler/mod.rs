@@ -1,0 +1,102 @@
+//! What runs in a handler process: wait, accept, serve, mark.
+//!
+//! The spawner gives each handler a [`post::Post`]: its seat, the listeners, its pages and a
+//! channel to the spawner. Blocking handlers race in [`race`], one racer a thread; asynchronous
+//! ones race in [`gate`], a thread that accepts and hands over to a runtime. Both read the
+//! answer of `accept` through [`refusal`] and end with a [`Departure`], which is the exit status.
+
+mod connection;
+#[cfg(feature = "tokio")]
+pub(crate) mod gate;
+mod patience;
+pub(crate) mod post;
+pub(crate) mod race;
+pub(crate) mod refusal;
+#[cfg(feature = "tokio")]
+mod stream;
+
+pub use connection::Connection;
+#[cfg(feature = "tokio")]
+pub use gate::Shift;
+pub use post::Seat;
+#[cfg(feature = "tokio")]
+pub use stream::Stream;
+
+use crate::error::BoxError;
+
+/// Something that serves connections, one at a time.
+///
+/// Every closure `FnMut(Connection) + Clone + Send` is one. Each thread of each handler process
+/// has its own clone, made after the fork, so no two threads share anything that the handler
+/// does not share on purpose. A panic costs the connection that was being served; the thread
+/// goes on with a fresh clone.
+///
+/// ```
+/// use std::io::Write;
+/// use bellwether::{BoxError, Connection, Handler, Seat};
+///
+/// #[derive(Clone)]
+/// struct Greeter(usize);
+///
+/// impl Handler for Greeter {
+///     fn start(&mut self, seat: &Seat) -> Result<(), BoxError> {
+///         self.0 = seat.slot(); // open what must not be shared over a fork here
+///         Ok(())
+///     }
+///
+///     fn handle(&mut self, mut connection: Connection) {
+///         let _ = writeln!(connection, "hello from slot {}", self.0);
+///     }
+/// }
+/// ```
+pub trait Handler: Clone + Send {
+    /// Prepares this clone in its own process and thread, before the handler counts as ready.
+    ///
+    /// # Errors
+    /// An error ends the handler process; the spawner tries again with growing pauses.
+    fn start(&mut self, seat: &Seat) -> Result<(), BoxError> {
+        let _ = seat;
+        Ok(())
+    }
+
+    /// Serves one connection; dropping it closes it.
+    fn handle(&mut self, connection: Connection);
+}
+
+impl<F: FnMut(Connection) + Clone + Send> Handler for F {
+    fn handle(&mut self, connection: Connection) {
+        self(connection);
+    }
+}
+
+/// How a handler process ends by itself; its exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Departure {
+    /// It was told to leave, or its spawner is gone, and all it had accepted is served.
+    Done,
+    /// It could not start.
+    NotStarted,
+    /// A listener does not accept any more; the spawner should look at it.
+    Listener,
+    /// Something of its own broke (its epoll, its pages).
+    Broken,
+}
+
+impl Departure {
+    const ALL: [Self; 4] = [Self::Done, Self::NotStarted, Self::Listener, Self::Broken];
+
+    /// Returns the exit status; the numbers are far from what programs commonly use.
+    pub(crate) const fn code(self) -> i32 {
+        match self {
+            Self::Done => 0,
+            Self::NotStarted => 120,
+            Self::Listener => 121,
+            Self::Broken => 122,
+        }
+    }
+
+    /// Reads an exit status; `None` when it is not one of ours.
+    pub(crate) fn from_code(code: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|departure| departure.code() == code)
+    }
+}

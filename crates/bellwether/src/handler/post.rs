@@ -1,0 +1,115 @@
+//! What a handler is given by the spawner, and how it speaks back.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::address::Listener;
+use crate::notification::{Notification, Waiter};
+use crate::scoreboard::bell::Bell;
+use crate::scoreboard::control::{ControlView, Order};
+use crate::scoreboard::telemetry::Telemetry;
+
+/// The byte by which a handler says that it waits for requests.
+pub(crate) const READY: u8 = b'R';
+
+/// The byte by which the spawner asks an idle handler to look into the buffer.
+pub(crate) const NUDGE: u8 = b'N';
+
+/// The number of the channel among a waiter's messages.
+pub(crate) const CHANNEL: u64 = 0;
+
+/// Where a handler sits: its slot, its generation and, in a thread, which thread it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    pub(crate) slot: usize,
+    pub(crate) generation: u64,
+    pub(crate) thread: usize,
+    pub(crate) threads: usize,
+}
+
+impl Seat {
+    /// Returns the slot, from 0; slots are filled from the lowest.
+    #[must_use]
+    pub const fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// Returns the generation of the program and its configuration, from 1.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Returns the number of this thread within its handler, from 0.
+    #[must_use]
+    pub const fn thread(&self) -> usize {
+        self.thread
+    }
+
+    /// The rank among all threads of the pool, from the lowest slot on.
+    const fn rank(&self) -> usize {
+        self.slot * self.threads + self.thread
+    }
+}
+
+/// Everything that a handler has: nothing else survives the fork.
+pub(crate) struct Post {
+    pub(crate) seat: Seat,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) notification: Notification,
+    pub(crate) orphan_grace: Duration,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) control: ControlView,
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))] // only the gate rings it
+    pub(crate) bell: Bell,
+    /// The way to the spawner: readable for a nudge, closed when it is time to leave.
+    pub(crate) channel: OwnedFd,
+    pub(crate) not_ready: AtomicUsize,
+    /// One thread cannot go on, so the others leave too.
+    pub(crate) broken_up: AtomicBool,
+}
+
+impl Post {
+    /// Returns the seat of one thread.
+    pub(crate) const fn seat(&self, thread: usize) -> Seat {
+        Seat { thread, ..self.seat }
+    }
+
+    /// Returns what the spawner wants from this handler.
+    pub(crate) fn order(&self) -> Order {
+        if self.broken_up.load(Ordering::Acquire) {
+            return Order::Leave;
+        }
+        self.control.order(self.seat.slot)
+    }
+
+    /// Makes all threads of this handler leave, and lets the spawner see it coming.
+    pub(crate) fn break_up(&self) {
+        self.broken_up.store(true, Ordering::Release);
+        let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Both);
+    }
+
+    /// Takes this thread's place among those who wait.
+    pub(crate) fn waiter(&self, thread: usize) -> io::Result<Waiter> {
+        let waiter = Waiter::new(self.notification, self.seat(thread).rank())?;
+        waiter.also(&self.channel, CHANNEL)?;
+        waiter.join(&self.listeners)?;
+        Ok(waiter)
+    }
+
+    /// One more thread waits; the last one tells the spawner.
+    pub(crate) fn ready(&self) {
+        if self.not_ready.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // A spawner that is gone shows at the next wait, as a closed channel.
+            let _ = rustix::io::write(&self.channel, &[READY]);
+        }
+    }
+
+    /// Takes the nudges out of the channel, so that it falls silent.
+    pub(crate) fn hear_nudges(&self) {
+        let mut nudges = [0; 16];
+        while rustix::io::read(&self.channel, &mut nudges).is_ok_and(|n| n == nudges.len()) {}
+    }
+}

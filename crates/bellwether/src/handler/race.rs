@@ -1,0 +1,281 @@
+//! Blocking handlers: each thread waits, races and serves on its own.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use rustix::net::SocketFlags;
+
+use super::connection::{Accepted, Connection};
+use super::patience::Patience;
+use super::post::{CHANNEL, Post};
+use super::refusal::{OncePerSecond, Pauses, Refusal};
+use super::{Departure, Handler};
+use crate::notification::{Waiter, Wake};
+use crate::scoreboard::control::Order;
+use crate::scoreboard::telemetry::Line;
+
+/// Serves with all threads of this handler until it is time to leave.
+pub(crate) fn live<H: Handler>(handler: &H, post: &Post) -> Departure {
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..post.seat.threads)
+            .map(|thread| {
+                let handler = handler.clone();
+                let name = format!("racer {thread}");
+                std::thread::Builder::new()
+                    .name(name)
+                    .spawn_scoped(scope, move || one_thread(handler, post, thread))
+            })
+            .collect();
+        let first = one_thread(handler.clone(), post, 0);
+        others.into_iter().fold(first, |worst, thread| {
+            let departure = thread.map(|thread| thread.join());
+            worst.or(match departure {
+                Ok(Ok(departure)) => departure,
+                Ok(Err(_)) => Departure::Broken, // a panic outside of serving is our own bug
+                Err(_) => Departure::NotStarted,
+            })
+        })
+    })
+}
+
+impl Departure {
+    /// Keeps the first departure that was not ordinary.
+    pub(super) const fn or(self, other: Self) -> Self {
+        if matches!(self, Self::Done) { other } else { self }
+    }
+}
+
+fn one_thread<H: Handler>(mut handler: H, post: &Post, thread: usize) -> Departure {
+    let pristine = handler.clone();
+    if let Err(error) = handler.start(&post.seat(thread)) {
+        tracing::error!(slot = post.seat.slot, %error, "the handler could not start");
+        return Departure::NotStarted;
+    }
+    match Racer::new(post, thread) {
+        Ok(mut racer) => racer.race(&mut handler, &pristine),
+        Err(error) => {
+            tracing::error!(slot = post.seat.slot, %error, "the handler cannot wait for requests");
+            Departure::NotStarted
+        }
+    }
+}
+
+/// What one wake-up came to.
+pub(crate) enum Outcome {
+    /// A connection to serve.
+    Won(Connection),
+    /// Nothing for this thread.
+    Nothing,
+    /// A message other than the spawner's.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))] // only gates have other messages
+    Message,
+}
+
+/// Why a racer stops racing.
+pub(crate) enum Stop {
+    /// The spawner's order, or the end of the orphan grace.
+    Order(Order),
+    /// It cannot go on.
+    Depart(Departure),
+}
+
+impl From<Order> for Stop {
+    fn from(order: Order) -> Self {
+        Self::Order(order)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        tracing::error!(%error, "a handler cannot wait any more");
+        Self::Depart(Departure::Broken)
+    }
+}
+
+static SHORTAGE: OncePerSecond = OncePerSecond::new();
+
+/// One thread's part in the race.
+pub(crate) struct Racer<'a> {
+    pub(crate) post: &'a Post,
+    pub(crate) waiter: Waiter,
+    pub(crate) line: Line<'a>,
+    thread: usize,
+    patience: Patience,
+    pauses: Pauses,
+    flags: SocketFlags,
+}
+
+impl<'a> Racer<'a> {
+    /// Takes a place among those who wait; accepted connections will block.
+    pub(crate) fn new(post: &'a Post, thread: usize) -> io::Result<Self> {
+        let line = post.telemetry.line(thread);
+        let waiter = post.waiter(thread)?;
+        line.idle();
+        post.ready();
+        let (patience, pauses) = (Patience::Unbounded, Pauses::default());
+        Ok(Self { post, waiter, line, thread, patience, pauses, flags: SocketFlags::empty() })
+    }
+
+    /// Lets accepted connections not block.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn nonblocking(mut self) -> Self {
+        self.flags = SocketFlags::NONBLOCK;
+        self
+    }
+
+    fn race<H: Handler>(&mut self, handler: &mut H, pristine: &H) -> Departure {
+        let stop = loop {
+            match self.next(None) {
+                Ok(Outcome::Won(connection)) => self.serve(handler, pristine, connection),
+                Ok(_) => {}
+                Err(stop) => break stop,
+            }
+        };
+        match stop {
+            Stop::Order(Order::Finish) => self.empty_buffer(|racer, connection| {
+                racer.serve(handler, pristine, connection);
+            }),
+            Stop::Order(_) => Departure::Done,
+            Stop::Depart(departure) => {
+                self.post.break_up();
+                departure
+            }
+        }
+    }
+
+    /// Waits once, at most `limit`, and tries for what it was woken for.
+    pub(crate) fn next(&mut self, limit: Option<Duration>) -> Result<Outcome, Stop> {
+        match self.waiter.wait(self.bounded(limit)?)? {
+            Wake::Nothing => Ok(Outcome::Nothing),
+            Wake::Request(listener) => self.attempt(listener),
+            Wake::Message { number: CHANNEL, gone } => {
+                self.hear_spawner(gone)?;
+                if gone { Ok(Outcome::Nothing) } else { self.look_everywhere() }
+            }
+            Wake::Message { .. } => Ok(Outcome::Message),
+        }
+    }
+
+    /// The spawner thinks that something was overlooked: look into each buffer.
+    fn look_everywhere(&mut self) -> Result<Outcome, Stop> {
+        for listener in 0..self.post.listeners.len() {
+            if let Outcome::Won(connection) = self.attempt(listener)? {
+                return Ok(Outcome::Won(connection));
+            }
+        }
+        Ok(Outcome::Nothing)
+    }
+
+    /// Tries once to take a connection out of a listener's buffer.
+    fn attempt(&mut self, listener: usize) -> Result<Outcome, Stop> {
+        self.line.woke();
+        match self.accept(listener) {
+            Ok(Accepted::Won(connection)) => {
+                self.pauses.reset();
+                self.line.won(connection.waited());
+                self.waiter.after_win(&self.post.listeners)?;
+                Ok(Outcome::Won(connection))
+            }
+            Ok(Accepted::Lost) => {
+                self.line.lost();
+                Ok(Outcome::Nothing)
+            }
+            Err(errno) => self.refused(listener, errno),
+        }
+    }
+
+    fn accept(&self, listener: usize) -> Result<Accepted, rustix::io::Errno> {
+        let Some(listener) = self.post.listeners.get(listener) else { return Ok(Accepted::Lost) };
+        match listener.accept(self.flags) {
+            Ok(fd) => Ok(Accepted::Won(Connection::new(fd, listener.kind()))),
+            Err(rustix::io::Errno::AGAIN) => Ok(Accepted::Lost),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn refused(&mut self, listener: usize, errno: rustix::io::Errno) -> Result<Outcome, Stop> {
+        let refusal = Refusal::of(errno);
+        self.line.accept_failed();
+        let pause = self.pauses.after(refusal);
+        let slot = self.post.seat.slot;
+        if refusal == Refusal::Leave {
+            let address = self.post.listeners.get(listener).map(ToString::to_string);
+            tracing::warn!(slot, address, %errno, "the listener is broken, the handler leaves");
+            return Err(Stop::Depart(Departure::Listener));
+        }
+        if let Some(pause) = pause {
+            if SHORTAGE.allows() {
+                tracing::warn!(slot, %errno, pause_ms = pause.as_millis(), "cannot accept, waiting");
+            }
+            self.stay_out(Some(pause))?;
+        }
+        Ok(Outcome::Nothing)
+    }
+
+    /// Leaves the requests to others until something else happens, at most for `pause`.
+    pub(crate) fn stay_out(&mut self, pause: Option<Duration>) -> Result<(), Stop> {
+        self.waiter.step_out(&self.post.listeners)?;
+        let heard = self.waiter.wait(self.bounded(pause)?)?;
+        if let Wake::Message { number: CHANNEL, gone } = heard {
+            self.hear_spawner(gone)?;
+        }
+        Ok(self.waiter.join(&self.post.listeners)?)
+    }
+
+    /// Reads what the spawner says: a nudge, or by its silence that it is time to leave.
+    fn hear_spawner(&mut self, gone: bool) -> Result<(), Stop> {
+        if gone {
+            self.patience = Patience::after_hang_up(self.post, &self.waiter)?;
+        } else {
+            self.post.hear_nudges();
+        }
+        Ok(())
+    }
+
+    /// Bounds a wait by the orphan grace.
+    fn bounded(&self, limit: Option<Duration>) -> Result<Option<Duration>, Stop> {
+        Ok(match (self.patience.left()?, limit) {
+            (Some(left), Some(limit)) => Some(left.min(limit)),
+            (left, limit) => left.or(limit),
+        })
+    }
+
+    fn serve<H: Handler>(&self, handler: &mut H, pristine: &H, connection: Connection) {
+        self.line.busy();
+        let served = catch_unwind(AssertUnwindSafe(|| handler.handle(connection)));
+        self.line.requested();
+        if served.is_ok() {
+            self.line.completed();
+        } else {
+            self.line.aborted();
+            self.replace(handler, pristine);
+        }
+        self.line.idle();
+    }
+
+    /// A panic may have left the handler half changed: go on with a fresh one.
+    fn replace<H: Handler>(&self, handler: &mut H, pristine: &H) {
+        tracing::error!(slot = self.post.seat.slot, "a request panicked; its connection is closed");
+        *handler = pristine.clone();
+        if let Err(error) = handler.start(&self.post.seat(self.thread)) {
+            tracing::error!(slot = self.post.seat.slot, %error, "a fresh handler could not start");
+        }
+    }
+
+    /// Takes what still waits in the buffers, so that nothing is lost when the address closes.
+    pub(crate) fn empty_buffer(
+        &mut self, mut serve: impl FnMut(&mut Self, Connection),
+    ) -> Departure {
+        for (i, listener) in self.post.listeners.iter().enumerate() {
+            // An inherited buffer is its owner's; an abstract name cannot be closed to newcomers,
+            // hence the bound.
+            let most = if listener.is_inherited() { 0 } else { listener.backlog().unwrap_or(0) };
+            for _ in 0..most {
+                let Ok(Outcome::Won(connection)) = self.attempt(i) else { break };
+                serve(self, connection);
+            }
+        }
+        Departure::Done
+    }
+}

@@ -1,0 +1,94 @@
+//! A connection in the hands of tokio.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::connection::Connection;
+
+/// An accepted connection as an asynchronous stream.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Stream {
+    /// From a TCP address.
+    Tcp(TcpStream),
+    /// From a Unix address.
+    Unix(UnixStream),
+}
+
+impl TryFrom<Connection> for Stream {
+    type Error = io::Error;
+
+    /// Registers the connection with the runtime of this thread.
+    ///
+    /// # Errors
+    /// What epoll answers.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    fn try_from(connection: Connection) -> io::Result<Self> {
+        match connection.into_tcp() {
+            Ok(tcp) => {
+                tcp.set_nonblocking(true)?;
+                TcpStream::from_std(tcp).map(Self::Tcp)
+            }
+            Err(other) => {
+                let unix: std::os::unix::net::UnixStream = std::os::fd::OwnedFd::from(other).into();
+                unix.set_nonblocking(true)?;
+                UnixStream::from_std(unix).map(Self::Unix)
+            }
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Asking a running server.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::error::{Doing, Error, Result};
+use crate::spawner::runtime_dir::{SOCKET, base};
+use crate::spawner::status::Status;
+
+/// How long a running server may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Returns the names of the servers of this user that run now, in order.
+///
+/// # Errors
+/// [`Error::System`] when the runtime folder exists and cannot be read.
+pub fn names() -> Result<Vec<String>> {
+    let base = base();
+    let entries = match std::fs::read_dir(&base) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).doing(&format!("read {}", base.display())),
+    };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter(|entry| UnixStream::connect(entry.path().join(SOCKET)).is_ok())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Asks a running server how it is; without a name the only one that runs.
+///
+/// # Errors
+/// [`Error::Name`] when no server has the name, or when there is none or several to choose from.
+pub fn status(name: Option<&str>) -> Result<Status> {
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => only_one()?,
+    };
+    let answer = ask(&name, r#"{"verb":"status"}"#)?;
+    serde_json::from_str(&answer).map_err(|error| Error::System {
+        doing: format!("understand the answer of server `{name}` (another version?)"),
+        source: error.into(),
+    })
+}
+
+fn only_one() -> Result<String> {
+    let mut names = names()?;
+    let missing = |problem: String| Error::Name { name: "?".into(), problem };
+    match names.len() {
+        0 => Err(missing(format!("no server runs here (looked in {})", base().display()))),
+        1 => Ok(names.remove(0)),
+        _ => Err(missing(format!("several run; choose one with --name: {}", names.join(", ")))),
+    }
+}
+
+fn ask(name: &str, command: &str) -> Result<String> {
+    let socket = base().join(name).join(SOCKET);
+    let stream = connect(name, &socket)?;
+    let doing = format!("talk to server `{name}`");
+    stream.set_read_timeout(Some(PATIENCE)).doing(&doing)?;
+    stream.set_write_timeout(Some(PATIENCE)).doing(&doing)?;
+    (&stream).write_all(format!("{command}\n").as_bytes()).doing(&doing)?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).doing(&doing)?;
+    Ok(answer)
+}
+
+fn connect(name: &str, socket: &Path) -> Result<UnixStream> {
+    UnixStream::connect(socket).map_err(|error| {
+        let running = names().unwrap_or_default();
+        let others =
+            if running.is_empty() { "none runs".into() } else { format!("running: {}", running.join(", ")) };
+        let problem = format!("no such server answers at {} ({error}; {others})", socket.display());
+        Error::Name { name: name.into(), problem }
+    })
+}

@@ -1,0 +1,314 @@
+//! The telemetry page: what one handler says about itself.
+//!
+//! The handler writes words, the spawner reads a copy and believes it only within bounds: a
+//! [`Snapshot`] is the copy after the check. A page that contradicts itself is marked, shown as
+//! zeros, and its handler is replaced.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::sys::clock;
+use crate::sys::memory::{self, Page, View};
+
+/// The most threads that a handler can have.
+pub(crate) const MAX_THREADS: usize = 1024;
+
+const LAYOUT: usize = 0;
+const OPEN: usize = 1;
+const FORKED_AT: usize = 2;
+const FIRST_ACCEPT_AT: usize = 3;
+const ACCEPT_ERRORS: usize = 4;
+const WAITS: usize = 8;
+/// Bucket k counts waits of less than 2^k ms and at least 2^(k-1); bucket 0: less than 1 ms.
+pub(crate) const WAIT_BUCKETS: usize = 24;
+const LINES: usize = WAITS + WAIT_BUCKETS;
+
+/// "bell" and the version of this layout.
+const LAYOUT_MARK: u64 = 0x6265_6c6c_0000_0001;
+
+// The words of one thread: one cache line, written by that thread alone.
+const STATE: usize = 0;
+const SINCE: usize = 1;
+const WAKEUPS: usize = 2;
+const WINS: usize = 3;
+const LOSSES: usize = 4;
+const COMPLETED: usize = 5;
+const ABORTED: usize = 6;
+const REQUESTS: usize = 7;
+const LINE: usize = 8;
+
+const IDLE: u64 = 1;
+const BUSY: u64 = 2;
+
+const fn words(threads: usize) -> usize {
+    LINES + LINE * threads
+}
+
+/// Creates the file behind the page of one handler.
+pub(crate) fn file(threads: usize) -> io::Result<OwnedFd> {
+    let fd = memory::file("bellwether-telemetry", words(threads))?;
+    memory::seal_the_seals(&fd)?;
+    Ok(fd)
+}
+
+/// The handler's side: it writes, and forgets.
+pub(crate) struct Telemetry(Page);
+
+impl Telemetry {
+    pub(crate) fn map(fd: impl AsFd, threads: usize, forked_at: Duration) -> io::Result<Self> {
+        let page = Page::map(fd, words(threads))?;
+        let ns = u64::try_from(forked_at.as_nanos()).unwrap_or(0);
+        page[FORKED_AT].store(ns, Ordering::Relaxed);
+        page[LAYOUT].store(LAYOUT_MARK, Ordering::Release);
+        Ok(Self(page))
+    }
+
+    /// Returns the line of one thread.
+    pub(crate) fn line(&self, thread: usize) -> Line<'_> {
+        Line { page: &self.0, base: LINES + LINE * thread }
+    }
+}
+
+/// One thread's line of the page.
+#[derive(Clone, Copy)]
+pub(crate) struct Line<'a> {
+    page: &'a Page,
+    base: usize,
+}
+
+impl Line<'_> {
+    fn add(&self, word: usize, n: u64) {
+        self.page[self.base + word].fetch_add(n, Ordering::Release);
+    }
+
+    fn enter(&self, state: u64) {
+        self.page[self.base + SINCE].store(clock::now_ns(), Ordering::Relaxed);
+        self.page[self.base + STATE].store(state, Ordering::Release);
+    }
+
+    /// The thread waits.
+    pub(crate) fn idle(&self) {
+        self.enter(IDLE);
+    }
+
+    /// The thread serves, or has no room for more.
+    pub(crate) fn busy(&self) {
+        self.enter(BUSY);
+    }
+
+    pub(crate) fn woke(&self) {
+        self.add(WAKEUPS, 1);
+    }
+
+    /// The thread won a connection that had waited this long in the buffer.
+    pub(crate) fn won(&self, waited: Option<Duration>) {
+        self.add(WINS, 1);
+        if self.page[FIRST_ACCEPT_AT].load(Ordering::Relaxed) == 0 {
+            self.page[FIRST_ACCEPT_AT].store(clock::now_ns(), Ordering::Relaxed);
+        }
+        if let Some(waited) = waited {
+            self.page[WAITS + bucket(waited)].fetch_add(1, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn lost(&self) {
+        self.add(LOSSES, 1);
+    }
+
+    /// A connection ended as its handler wished.
+    pub(crate) fn completed(&self) {
+        self.add(COMPLETED, 1);
+    }
+
+    /// A connection ended by a panic.
+    pub(crate) fn aborted(&self) {
+        self.add(ABORTED, 1);
+    }
+
+    /// Counts requests: one a connection, or as many as the protocol carried.
+    pub(crate) fn requested(&self) {
+        self.add(REQUESTS, 1);
+    }
+
+    /// `accept` failed in a way that is neither winning nor losing.
+    pub(crate) fn accept_failed(&self) {
+        self.page[ACCEPT_ERRORS].fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))] // blocking handlers hold one a thread
+    pub(crate) fn opened(&self) {
+        self.page[OPEN].fetch_add(1, Ordering::Release);
+    }
+
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    pub(crate) fn closed(&self) {
+        self.page[OPEN].fetch_sub(1, Ordering::Release);
+    }
+}
+
+fn bucket(waited: Duration) -> usize {
+    let ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+    ((u64::BITS - ms.leading_zeros()) as usize).min(WAIT_BUCKETS - 1)
+}
+
+/// The spawner's side: it reads, and believes little.
+pub(crate) struct TelemetryView {
+    view: View,
+    threads: usize,
+}
+
+impl TelemetryView {
+    pub(crate) fn map(fd: &OwnedFd, threads: usize) -> io::Result<Self> {
+        Ok(Self { view: View::map(fd, words(threads))?, threads })
+    }
+
+    /// Copies the page and checks the copy.
+    ///
+    /// Words are read in the order opposite to that in which an honest handler writes them
+    /// (what follows from a wake-up before the wake-up), so that a snapshot taken at any moment
+    /// satisfies `completed + aborted <= wins` and `wins + losses <= wakeups`.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let mut sum = Snapshot { accept_errors: self.view.get(ACCEPT_ERRORS), ..Snapshot::default() };
+        for (k, count) in sum.waits.iter_mut().enumerate() {
+            *count = self.view.get(WAITS + k);
+        }
+        sum.first_accept = self.first_accept();
+        let open = self.view.get(OPEN);
+        for thread in 0..self.threads {
+            self.add_line(&mut sum, LINES + LINE * thread);
+        }
+        sum.open = open.max(sum.wins.saturating_sub(sum.completed.saturating_add(sum.aborted)));
+        let layout = self.view.get(LAYOUT);
+        let blank = layout == 0 && sum == Snapshot::default();
+        if (layout == LAYOUT_MARK || blank) && open <= sum.wins && sum.is_consistent() {
+            return sum;
+        }
+        Snapshot { corrupt: true, ..Snapshot::default() }
+    }
+
+    fn add_line(&self, sum: &mut Snapshot, base: usize) {
+        let get = |word| self.view.get(base + word);
+        sum.requests = sum.requests.saturating_add(get(REQUESTS));
+        sum.aborted = sum.aborted.saturating_add(get(ABORTED));
+        sum.completed = sum.completed.saturating_add(get(COMPLETED));
+        sum.losses = sum.losses.saturating_add(get(LOSSES));
+        sum.wins = sum.wins.saturating_add(get(WINS));
+        sum.wakeups = sum.wakeups.saturating_add(get(WAKEUPS));
+        match get(STATE) {
+            0 => {}
+            IDLE => sum.idle += 1,
+            BUSY => sum.busy += 1,
+            _ => sum.corrupt = true,
+        }
+    }
+
+    fn first_accept(&self) -> Option<Duration> {
+        let (forked, accepted) = (self.view.get(FORKED_AT), self.view.get(FIRST_ACCEPT_AT));
+        accepted.checked_sub(forked).filter(|_| forked > 0).map(Duration::from_nanos)
+    }
+}
+
+/// What a handler says about itself, checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// Threads that wait.
+    pub(crate) idle: usize,
+    /// Threads that serve.
+    pub(crate) busy: usize,
+    pub(crate) wakeups: u64,
+    pub(crate) wins: u64,
+    pub(crate) losses: u64,
+    pub(crate) completed: u64,
+    pub(crate) aborted: u64,
+    pub(crate) requests: u64,
+    /// Connections accepted and not yet ended.
+    pub(crate) open: u64,
+    pub(crate) accept_errors: u64,
+    /// From the fork to the first accepted connection.
+    pub(crate) first_accept: Option<Duration>,
+    pub(crate) waits: [u64; WAIT_BUCKETS],
+    /// Whether the page contradicts itself, so that nothing of it can be believed.
+    pub(crate) corrupt: bool,
+}
+
+/// Beyond any count a handler can reach in a life (10^6 a second for 35 years).
+const BELIEVABLE: u64 = 1 << 50;
+
+impl Snapshot {
+    fn is_consistent(&self) -> bool {
+        let small = self.wakeups < BELIEVABLE
+            && self.requests < BELIEVABLE
+            && self.accept_errors < BELIEVABLE
+            && self.waits.iter().all(|&count| count <= self.wakeups);
+        !self.corrupt
+            && small
+            && self.completed.saturating_add(self.aborted) <= self.wins
+            && self.wins.saturating_add(self.losses) <= self.wakeups
+    }
+
+    /// Tells whether counters ran backwards since an earlier snapshot of the same handler.
+    pub(crate) const fn contradicts(&self, earlier: &Self) -> bool {
+        self.wins < earlier.wins || self.wakeups < earlier.wakeups || self.losses < earlier.losses
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pair(threads: usize) -> (Page, TelemetryView) {
+        let fd = file(threads).unwrap();
+        (Page::map(&fd, words(threads)).unwrap(), TelemetryView::map(&fd, threads).unwrap())
+    }
+
+    #[test]
+    fn what_a_handler_counts_is_what_the_spawner_reads() {
+        let fd = file(2).unwrap();
+        let view = TelemetryView::map(&fd, 2).unwrap();
+        assert_eq!(view.snapshot(), Snapshot::default(), "a blank page is a handler that starts");
+        let telemetry = Telemetry::map(&fd, 2, Duration::from_nanos(1)).unwrap();
+        let line = telemetry.line(1);
+        line.idle();
+        line.woke();
+        line.won(Some(Duration::from_millis(5)));
+        line.busy();
+        let seen = view.snapshot();
+        assert_eq!((seen.wakeups, seen.wins, seen.open, seen.busy), (1, 1, 1, 1));
+        assert_eq!(seen.waits[3], 1, "5 ms lie between 4 and 8");
+        assert!(seen.first_accept.is_some() && !seen.corrupt);
+        line.completed();
+        assert_eq!(view.snapshot().open, 0);
+    }
+
+    #[test]
+    fn a_page_that_contradicts_itself_is_marked() {
+        let (page, view) = pair(1);
+        page[LAYOUT].store(LAYOUT_MARK, Ordering::Relaxed);
+        page[LINES + WINS].store(1, Ordering::Relaxed);
+        assert!(view.snapshot().corrupt, "a win without a wake-up");
+        page[LINES + WAKEUPS].store(1, Ordering::Relaxed);
+        assert!(!view.snapshot().corrupt);
+        page[LINES + STATE].store(77, Ordering::Relaxed);
+        assert!(view.snapshot().corrupt, "a state that does not exist");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_in_the_page_make_a_snapshot_unbelievable(
+            bytes in proptest::collection::vec(any::<u64>(), words(3))
+        ) {
+            let (page, view) = pair(3);
+            for (word, value) in page.iter().zip(bytes) {
+                word.store(value, Ordering::Relaxed);
+            }
+            let seen = view.snapshot();
+            prop_assert!(seen.corrupt || seen.is_consistent());
+            prop_assert!(seen.wins < BELIEVABLE && seen.open < BELIEVABLE);
+            prop_assert!(seen.idle + seen.busy <= 3);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Looking around: is anything stranded, is the address whole, does a handler lie?
+
+use super::Spawner;
+use super::event::Source;
+use super::life::{Event, State};
+use super::watch::Watch;
+use crate::address::Health;
+use crate::balance::Reading;
+use crate::buffer::Buffer;
+use crate::handler::post::NUDGE;
+use crate::handler::refusal::OncePerSecond;
+use crate::sys::clock;
+use crate::sys::poller::Interest;
+
+static MENDING: OncePerSecond = OncePerSecond::new();
+
+impl Spawner {
+    /// Looks at the listeners, the telemetry and the buffers.
+    pub(super) fn look(&mut self) {
+        self.mend_listeners();
+        self.read_telemetry();
+        let stands = self.depth() > 0;
+        if stands && self.stood {
+            self.nudge_the_idle();
+        }
+        self.stood = stands;
+        let accepted = self.totals().accepted;
+        let active = stands || accepted != self.accepted_seen;
+        self.accepted_seen = accepted;
+        self.watch = self.watch.looked(clock::now(), active);
+        if self.watch == Watch::Asleep {
+            self.arm_listeners();
+        }
+    }
+
+    /// Lets the next request wake the spawner, beside the handlers.
+    fn arm_listeners(&self) {
+        for (i, listener) in self.listeners.iter().enumerate() {
+            let _ = self.poller.change(listener, Source::Listener(i).token(), Interest::ReadOnce);
+        }
+    }
+
+    /// Copies what the handlers say; replaces those whose words contradict themselves.
+    fn read_telemetry(&mut self) {
+        let mut open = 0;
+        for index in 0..self.slots.len() {
+            let Some(occupant) = &mut self.slots[index].occupant else { continue };
+            if occupant.look() {
+                open += occupant.seen.open;
+            } else {
+                tracing::warn!(slot = index, "a handler's telemetry contradicts itself, replacing it");
+                self.apply(index, Event::Unwanted);
+            }
+        }
+        self.bell.correct(open);
+    }
+
+    pub(super) fn depth(&self) -> u32 {
+        self.listeners.iter().map(Buffer::depth).sum()
+    }
+
+    pub(super) fn reading(&self) -> Reading {
+        let count = |state| self.slots.iter().filter(|slot| slot.state == state).count();
+        let seen = self.slots.iter().filter_map(|slot| slot.occupant.as_ref());
+        Reading {
+            now: clock::now(),
+            handlers: count(State::Serving),
+            starting: count(State::Starting),
+            busy: seen.map(|occupant| occupant.seen.busy).sum(),
+            threads: self.pattern.threads,
+            depth: self.depth(),
+            accepted: self.accepted_seen,
+            min: self.min,
+            max: self.max,
+        }
+    }
+
+    /// A handler has died: what it was woken for may still lie in the buffer.
+    pub(super) fn nudge_after_a_death(&mut self) {
+        self.watch = self.watch.rouse(clock::now());
+        if self.stopping.is_none() && self.depth() > 0 {
+            self.nudge_the_idle();
+        }
+    }
+
+    /// Asks all handlers that say they are idle to look into the buffers.
+    fn nudge_the_idle(&mut self) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Serving) {
+            let Some(occupant) = &mut slot.occupant else { continue };
+            occupant.look();
+            if let (Some(channel), true) = (&occupant.channel, occupant.seen.idle > 0) {
+                // A channel full of nudges needs no more of them.
+                let _ = rustix::io::write(channel, &[NUDGE]);
+            }
+        }
+    }
+
+    /// Puts right what a handler may have done to the shared listeners.
+    pub(super) fn mend_listeners(&mut self) {
+        if self.stopping.is_some() {
+            return;
+        }
+        for i in 0..self.listeners.len() {
+            let health = self.listeners[i].mend();
+            if !matches!(health, Ok(Health::Good)) && MENDING.allows() {
+                let address = self.listeners[i].address();
+                tracing::warn!(address, ?health, "somebody changed the shared listener");
+            }
+            if !matches!(health, Ok(Health::Good | Health::Mended)) {
+                self.reopen(i);
+            }
+        }
+    }
+
+    /// Opens a listener anew that cannot be revived; its handlers leave by themselves.
+    fn reopen(&mut self, i: usize) {
+        match self.listeners[i].reopen() {
+            Ok(fresh) => {
+                let _ = self.poller.add(&fresh, Source::Listener(i).token(), Interest::ReadOnce);
+                self.listeners[i] = fresh;
+            }
+            Err(error) if MENDING.allows() => tracing::error!(%error, "cannot open it anew yet"),
+            Err(_) => {}
+        }
+        // The template holds the dead one; the next template takes the fresh one.
+        if let Some(template) = &mut self.template {
+            template.kill();
+        }
+        self.watch = self.watch.rouse(clock::now());
+    }
+}

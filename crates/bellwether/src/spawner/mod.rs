@@ -1,0 +1,281 @@
+//! The spawner: opens the address, keeps the handlers, decides their number.
+//!
+//! Its creed: it has one thread; it never blocks outside `epoll_wait` and never sleeps; it never
+//! reads a client's byte and never runs the user's code; it believes nothing that a handler
+//! writes, and signals nobody whom the kernel does not call its child.
+//!
+//! All that happens comes as an [`event::Event`] through one queue into one `match`. What a slot
+//! goes through is decided by [`life::step`], a pure function; [`population`] carries it out,
+//! [`look`] looks after the buffer, [`report`] tells.
+
+mod control;
+mod event;
+mod fork;
+mod life;
+mod look;
+mod message;
+mod population;
+mod report;
+mod respawn;
+pub(crate) mod runtime_dir;
+mod slot;
+pub mod status;
+pub(crate) mod template;
+mod watch;
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use control::{Command, Control, Heard};
+use event::{Event, Source};
+pub(crate) use life::Times;
+use respawn::Backoff;
+pub(crate) use runtime_dir::RuntimeDir;
+use slot::Slot;
+use status::Totals;
+use template::{Load, Pattern, Template};
+use watch::Watch;
+
+use crate::address::Listener;
+use crate::balance::Balance;
+use crate::error::{Doing, Error, Result};
+use crate::scoreboard::bell::{self, Bell};
+use crate::scoreboard::control::ControlPage;
+use crate::sys::clock;
+use crate::sys::poller::{Interest, Poller};
+use crate::sys::signal::Signals;
+
+/// What a pool is made of.
+pub(crate) struct Pool {
+    pub(crate) name: String,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) folder: RuntimeDir,
+    pub(crate) pattern: Pattern,
+    pub(crate) times: Times,
+    pub(crate) min: usize,
+    pub(crate) max: usize,
+    pub(crate) balance: Box<dyn Balance>,
+}
+
+/// How a server ended that was told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stopped {
+    /// Connections that were cut off because their time was up.
+    pub cut: u64,
+}
+
+/// The state of the spawner.
+pub(crate) struct Spawner {
+    name: String,
+    load: Load,
+    pattern: Pattern,
+    times: Times,
+    min: usize,
+    max: usize,
+    balance: Box<dyn Balance>,
+    why: String,
+    want: usize,
+
+    listeners: Vec<Listener>,
+    control: Control,
+    page: ControlPage,
+    bell_file: OwnedFd,
+    bell: Bell,
+    poller: Poller,
+    signals: Signals,
+
+    template: Option<Template>,
+    slots: Vec<Slot>,
+    tickets: u64,
+    boot: Backoff,
+    ever_ready: bool,
+    /// The sums of handlers that are gone.
+    gone: Totals,
+    waits_gone: Vec<u64>,
+    cut: u64,
+
+    started: Duration,
+    watch: Watch,
+    /// Whether something waited in a buffer at the last look.
+    stood: bool,
+    accepted_seen: u64,
+    /// When a stop began.
+    stopping: Option<Duration>,
+    verdict: Option<Error>,
+}
+
+impl Spawner {
+    /// Takes everything over that a pool needs; no process is made yet.
+    pub(crate) fn new(pool: Pool, load: Load) -> Result<Self> {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .doing("become the parent of orphaned handlers (PR_SET_CHILD_SUBREAPER)")?;
+        let bell_file = bell::file().doing("create the bell page")?;
+        let mut spawner = Self {
+            name: pool.name,
+            load,
+            pattern: pool.pattern,
+            times: pool.times,
+            min: pool.min,
+            max: pool.max,
+            balance: pool.balance,
+            why: String::new(),
+            want: 0,
+            listeners: pool.listeners,
+            control: Control::open(pool.folder)?,
+            page: ControlPage::new().doing("create the control page (memfd with seals, Linux 5.1)")?,
+            bell: Bell::map(&bell_file).doing("map the bell page")?,
+            bell_file,
+            poller: Poller::new(64).doing("create an epoll")?,
+            signals: Signals::open().doing("watch signals")?,
+            template: None,
+            slots: (0..pool.max).map(|_| Slot::new()).collect(),
+            tickets: 0,
+            boot: Backoff::boot(),
+            ever_ready: false,
+            gone: Totals::default(),
+            waits_gone: Vec::new(),
+            cut: 0,
+            started: clock::now(),
+            watch: Watch::Asleep,
+            stood: false,
+            accepted_seen: 0,
+            stopping: None,
+            verdict: None,
+        };
+        spawner.watch_all().doing("watch the descriptors of the spawner")?;
+        Ok(spawner)
+    }
+
+    fn watch_all(&mut self) -> std::io::Result<()> {
+        self.poller.add(&self.signals, Source::Signals.token(), Interest::Read)?;
+        self.poller.add(&self.control.socket, Source::Control.token(), Interest::Read)?;
+        for (i, listener) in self.listeners.iter().enumerate() {
+            self.poller.add(listener, Source::Listener(i).token(), Interest::ReadOnce)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the pool until it is told to stop, or cannot go on.
+    pub(crate) fn run(mut self) -> Result<Stopped> {
+        self.populate();
+        while !self.is_over() {
+            match self.wait() {
+                Ok(events) => events.into_iter().for_each(|event| self.handle(event)),
+                Err(error) => self.fail(error),
+            }
+            self.populate();
+        }
+        self.control.folder.remove();
+        self.listeners.iter().for_each(Listener::remove_file);
+        self.verdict.take().map_or(Ok(Stopped { cut: self.cut }), Err)
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Signal(number) => self.signalled(number),
+            Event::ChildrenEnded => self.reap(),
+            Event::TemplateSpoke => self.hear_template(),
+            Event::Channel { slot, hung_up } => self.hear_handler(slot, hung_up),
+            Event::Request => self.watch = self.watch.rouse(clock::now()),
+            Event::Knock => self.admit_client(),
+            Event::Client(number) => self.hear_client(number),
+            Event::Expired(slot) => self.apply(slot, life::Event::Expired),
+            Event::TemplateLate => self.template.iter_mut().for_each(Template::kill),
+            Event::Look => self.look(),
+        }
+    }
+
+    /// Waits for whatever comes first and returns it as events.
+    fn wait(&mut self) -> Result<Vec<Event>> {
+        let patience = self.deadline().map(|until| until.saturating_sub(clock::now()));
+        let ready = self.poller.wait(patience).doing("wait for events")?;
+        let mut events = Vec::with_capacity(ready.len());
+        for one in ready {
+            match Source::from_token(one.token) {
+                Source::Signals => events.extend(self.pending_signals()),
+                Source::Template => events.push(Event::TemplateSpoke),
+                Source::Control => events.push(Event::Knock),
+                Source::Listener(_) => events.push(Event::Request),
+                Source::Channel(slot) => {
+                    events.push(Event::Channel { slot, hung_up: one.hung_up });
+                }
+                Source::Client(number) => events.push(Event::Client(number)),
+            }
+        }
+        self.add_expired(&mut events);
+        Ok(events)
+    }
+
+    fn pending_signals(&self) -> Vec<Event> {
+        std::iter::from_fn(|| self.signals.next())
+            .map(|signal| match signal {
+                libc::SIGCHLD => Event::ChildrenEnded,
+                other => Event::Signal(other),
+            })
+            .collect()
+    }
+
+    fn add_expired(&mut self, events: &mut Vec<Event>) {
+        let now = clock::now();
+        let late = |until: Option<Duration>| until.is_some_and(|until| until <= now);
+        let expired = self.slots.iter().enumerate().filter(|(_, slot)| late(slot.until));
+        events.extend(expired.map(|(i, _)| Event::Expired(i)));
+        if late(self.template.as_ref().and_then(|template| template.until)) {
+            events.push(Event::TemplateLate);
+        }
+        if late(self.watch.next()) {
+            events.push(Event::Look);
+        }
+        self.control.dismiss_late(now);
+    }
+
+    /// The next moment at which something is due without anything happening.
+    fn deadline(&self) -> Option<Duration> {
+        let slots = self.slots.iter().filter_map(|slot| slot.until);
+        let others = [
+            self.watch.next(),
+            self.control.deadline(),
+            self.boot.pausing(clock::now()),
+            self.template.as_ref().and_then(|template| template.until),
+        ];
+        slots.chain(others.into_iter().flatten()).min()
+    }
+
+    fn signalled(&mut self, signal: i32) {
+        if signal == libc::SIGQUIT || self.stopping.is_some() {
+            tracing::warn!(signal, "ending at once");
+            self.stop();
+            self.doom();
+        } else {
+            self.stop();
+        }
+    }
+
+    /// Something without which there is no going on has failed.
+    fn fail(&mut self, error: Error) {
+        tracing::error!(%error, "the server cannot go on");
+        self.verdict.get_or_insert(error);
+        self.stop();
+        self.doom();
+    }
+
+    fn admit_client(&mut self) {
+        if let Some((number, stream)) = self.control.admit(clock::now()) {
+            let token = Source::Client(number).token();
+            // A client that cannot be watched runs into its deadline.
+            let _ = self.poller.add(stream, token, Interest::Read);
+        }
+    }
+
+    fn hear_client(&mut self, number: usize) {
+        if let Heard::Command(Command::Status) = self.control.listen(number) {
+            let status = self.report();
+            let line = serde_json::to_string(&status).unwrap_or_default();
+            self.control.answer(number, &line);
+        }
+        if let Some(stream) = self.control.waits_to_read(number) {
+            let _ = self.poller.change(stream, Source::Client(number).token(), Interest::Write);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Telling how the server is.
+
+use super::Spawner;
+use super::life::State;
+use super::slot::{Occupant, Slot};
+use super::status::{AddressStatus, HandlerStatus, Status, Totals, Waits};
+use crate::buffer::Buffer;
+use crate::scoreboard::telemetry::{Snapshot, WAIT_BUCKETS};
+use crate::sys::{clock, process};
+
+impl Spawner {
+    /// Describes the server at this moment.
+    pub(super) fn report(&mut self) -> Status {
+        for occupant in self.slots.iter_mut().filter_map(|slot| slot.occupant.as_mut()) {
+            occupant.look();
+        }
+        Status {
+            name: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: rustix::process::getpid().as_raw_pid(),
+            state: if self.stopping.is_some() { "stopping" } else { "serving" }.into(),
+            uptime_s: (clock::now() - self.started).as_secs_f64(),
+            generation: self.pattern.generation,
+            notification: self.pattern.notification.to_string(),
+            threads: self.pattern.threads,
+            want: self.want,
+            why: self.why.clone(),
+            addresses: self.addresses(),
+            handlers: self.handlers(),
+            totals: self.totals(),
+            waits: self.waits(),
+        }
+    }
+
+    fn addresses(&self) -> Vec<AddressStatus> {
+        let of = |listener: &crate::address::Listener| {
+            let buffer = Buffer::of(listener).ok();
+            AddressStatus {
+                address: listener.address().into(),
+                depth: buffer.map_or(0, |buffer| buffer.depth),
+                limit: buffer.map_or(0, |buffer| buffer.limit),
+                overflows: buffer.and_then(|buffer| buffer.overflows),
+            }
+        };
+        self.listeners.iter().map(of).collect()
+    }
+
+    fn handlers(&self) -> Vec<HandlerStatus> {
+        let generation = self.pattern.generation;
+        let tell = |(index, slot): (usize, &Slot)| {
+            Some(describe(index, slot.state, slot.occupant.as_ref()?, generation))
+        };
+        self.slots.iter().enumerate().filter_map(tell).collect()
+    }
+
+    /// Sums up the living and the dead.
+    pub(super) fn totals(&self) -> Totals {
+        let mut sum = self.gone;
+        for occupant in self.slots.iter().filter_map(|slot| slot.occupant.as_ref()) {
+            let seen = &occupant.seen;
+            sum.accepted += seen.wins;
+            sum.completed += seen.completed;
+            sum.aborted += seen.aborted;
+            sum.requests += seen.requests;
+            sum.wakeups += seen.wakeups;
+            sum.losses += seen.losses;
+            sum.alive += 1;
+        }
+        sum.in_flight = sum.accepted - sum.completed - sum.aborted;
+        sum
+    }
+
+    fn waits(&self) -> Waits {
+        let mut counts = self.waits_gone.clone();
+        counts.resize(WAIT_BUCKETS, 0);
+        for occupant in self.slots.iter().filter_map(|slot| slot.occupant.as_ref()) {
+            counts.iter_mut().zip(occupant.seen.waits).for_each(|(sum, count)| *sum += count);
+        }
+        Waits { counts }
+    }
+}
+
+fn describe(slot: usize, state: State, occupant: &Occupant, generation: u64) -> HandlerStatus {
+    let seen = &occupant.seen;
+    let pid = occupant.process.as_ref().map(|process| process.pid);
+    HandlerStatus {
+        slot,
+        pid: pid.map(rustix::process::Pid::as_raw_pid),
+        generation,
+        state: word(state, seen).into(),
+        age_s: (clock::now() - occupant.asked_at).as_secs_f64(),
+        wakeups: seen.wakeups,
+        wins: seen.wins,
+        losses: seen.losses,
+        requests: seen.requests,
+        panics: seen.aborted,
+        open: seen.open,
+        switches: pid.and_then(process::voluntary_switches).unwrap_or(0),
+        accept_errors: seen.accept_errors,
+        first_accept_us: seen.first_accept.and_then(|time| u64::try_from(time.as_micros()).ok()),
+        corrupt: occupant.telemetry.snapshot().corrupt,
+    }
+}
+
+/// A serving handler is busy as long as it holds a connection.
+const fn word(state: State, seen: &Snapshot) -> &'static str {
+    match state {
+        State::Serving if seen.open > 0 => "busy",
+        State::Serving => "idle",
+        other => other.word(),
+    }
+}

@@ -1,0 +1,118 @@
+//! The private table: what the spawner knows about each slot, and nobody else can write.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitStatus};
+
+use super::life::State;
+use super::respawn::Backoff;
+use crate::handler::Departure;
+use crate::scoreboard::telemetry::{Snapshot, TelemetryView};
+
+/// One slot of the pool.
+pub(crate) struct Slot {
+    pub(crate) state: State,
+    /// When the patience with the state runs out.
+    pub(crate) until: Option<Duration>,
+    pub(crate) occupant: Option<Occupant>,
+    pub(crate) crashes: Backoff,
+}
+
+/// The process in a slot.
+pub(crate) struct Occupant {
+    /// Distinguishes this process from its predecessors in the slot.
+    pub(crate) ticket: u64,
+    pub(crate) asked_at: Duration,
+    pub(crate) ready_at: Option<Duration>,
+    pub(crate) process: Option<Process>,
+    /// The way to the handler; closed to dismiss it.
+    pub(crate) channel: Option<OwnedFd>,
+    pub(crate) telemetry: TelemetryView,
+    /// The last snapshot that made sense.
+    pub(crate) seen: Snapshot,
+    /// Whether this spawner has sent it a deadly signal.
+    pub(crate) condemned: bool,
+}
+
+impl Slot {
+    pub(crate) const fn new() -> Self {
+        Self { state: State::Vacant, until: None, occupant: None, crashes: Backoff::crash() }
+    }
+
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        Some(self.occupant.as_ref()?.process.as_ref()?.pid)
+    }
+}
+
+impl Occupant {
+    /// Reads the telemetry; `false` when it contradicts itself or what it said before.
+    pub(crate) fn look(&mut self) -> bool {
+        let now = self.telemetry.snapshot();
+        if now.corrupt || now.contradicts(&self.seen) {
+            return false;
+        }
+        self.seen = now;
+        true
+    }
+}
+
+/// A child process, held by a descriptor that can never mean another one.
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
+    pidfd: OwnedFd,
+}
+
+impl Process {
+    pub(crate) fn open(pid: Pid) -> io::Result<Self> {
+        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+        Ok(Self { pid, pidfd })
+    }
+
+    /// Sends a signal, if the kernel agrees that the process is our child.
+    ///
+    /// The pid came in a message; a message may lie, the kernel does not: waiting for a process
+    /// that is not a child fails with ECHILD.
+    pub(crate) fn signal(&self, signal: Signal) {
+        use std::os::fd::AsFd;
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        if rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), look).is_ok() {
+            let _ = rustix::process::pidfd_send_signal(&self.pidfd, signal);
+        }
+    }
+}
+
+/// Says in words how a process ended.
+pub(crate) fn describe(status: WaitStatus) -> String {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => match Departure::from_code(code) {
+            Some(Departure::NotStarted) => "it could not start (see its own message)".into(),
+            Some(Departure::Listener) => "its listener was broken".into(),
+            Some(Departure::Broken) => "it could not go on (see its own message)".into(),
+            _ => format!("exited with status {code}"),
+        },
+        (_, Some(signal)) => format!("killed by signal {signal} ({})", signal_name(signal)),
+        _ => "ended".into(),
+    }
+}
+
+const fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGILL => "SIGILL",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL, by hand or for lack of memory",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGSYS => "SIGSYS",
+        _ => "see signal(7)",
+    }
+}

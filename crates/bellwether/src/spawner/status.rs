@@ -1,0 +1,158 @@
+//! What a running server says about itself.
+
+use serde::{Deserialize, Serialize};
+
+/// The answer to `status`: a server at one moment.
+///
+/// Numbers of handlers come from their telemetry pages, checked and clamped; what a handler
+/// cannot be believed about is shown as zero with `corrupt` set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Status {
+    /// The server's name, as given or made from its first address.
+    pub name: String,
+    /// The version of bellwether that runs.
+    pub version: String,
+    /// The spawner's process.
+    pub pid: i32,
+    /// `serving` or `stopping`.
+    pub state: String,
+    /// Seconds since the server started.
+    pub uptime_s: f64,
+    /// The current generation, from 1.
+    pub generation: u64,
+    /// Who wakes when a request arrives: `all`, `some:K`, `one` or `turn`.
+    pub notification: String,
+    /// Threads a handler.
+    pub threads: usize,
+    /// Handlers wanted now.
+    pub want: usize,
+    /// Why so many: the last decision in words and numbers.
+    pub why: String,
+    /// Where the server listens.
+    pub addresses: Vec<AddressStatus>,
+    /// The handlers, by slot.
+    pub handlers: Vec<HandlerStatus>,
+    /// Sums over all handlers there have been.
+    pub totals: Totals,
+    /// How long accepted requests had waited in the buffer.
+    pub waits: Waits,
+}
+
+/// One address and the buffer behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AddressStatus {
+    /// The address as opened.
+    pub address: String,
+    /// Connections that wait.
+    pub depth: u32,
+    /// How many may wait.
+    pub limit: u32,
+    /// Connections that the kernel dropped here; absent for Unix sockets.
+    pub overflows: Option<u32>,
+}
+
+/// One handler.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HandlerStatus {
+    /// Its slot, from 0.
+    pub slot: usize,
+    /// Its process; absent while it is being made.
+    pub pid: Option<i32>,
+    /// The generation it belongs to.
+    pub generation: u64,
+    /// `starting`, `idle`, `busy`, `leaving`, `ending` or `killed`.
+    pub state: String,
+    /// Seconds since it was asked for.
+    pub age_s: f64,
+    /// How often one of its threads woke and tried to accept.
+    pub wakeups: u64,
+    /// How often it won.
+    pub wins: u64,
+    /// How often another was first.
+    pub losses: u64,
+    /// Requests served.
+    pub requests: u64,
+    /// Connections that ended by a panic.
+    pub panics: u64,
+    /// Connections it holds.
+    pub open: u64,
+    /// Voluntary context switches of all its threads: wake-ups that the kernel took back included.
+    pub switches: u64,
+    /// Times that `accept` failed for another reason than being late.
+    pub accept_errors: u64,
+    /// Microseconds from its fork to its first accepted connection.
+    pub first_accept_us: Option<u64>,
+    /// Whether its telemetry contradicts itself.
+    pub corrupt: bool,
+}
+
+/// Sums since the server started.
+///
+/// At every moment `accepted = completed + aborted + in_flight` and `spawned = exited + alive`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Connections won.
+    pub accepted: u64,
+    /// Connections served to their end.
+    pub completed: u64,
+    /// Connections that ended with a panic or with their handler.
+    pub aborted: u64,
+    /// Connections being served.
+    pub in_flight: u64,
+    /// Requests served.
+    pub requests: u64,
+    /// Wake-ups for a request.
+    pub wakeups: u64,
+    /// Races lost.
+    pub losses: u64,
+    /// Handlers made.
+    pub spawned: u64,
+    /// Handlers that have ended.
+    pub exited: u64,
+    /// Handlers that ended though nobody wanted them to.
+    pub crashed: u64,
+    /// Handlers that exist.
+    pub alive: u64,
+}
+
+/// Waits in the buffer, in classes of powers of two milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Waits {
+    /// `counts[0]` waited less than 1 ms, `counts[k]` less than 2^k ms and at least 2^(k-1) ms.
+    pub counts: Vec<u64>,
+}
+
+impl Waits {
+    /// Returns the upper bound in milliseconds of the class in which the share `p` (0 to 1) lies.
+    #[must_use]
+    pub fn percentile_ms(&self, p: f64) -> Option<u64> {
+        let total: u64 = self.counts.iter().sum();
+        let mut left = (total as f64 * p.clamp(0.0, 1.0)).ceil();
+        for (k, &count) in self.counts.iter().enumerate() {
+            left -= count as f64;
+            if count > 0 && left <= 0.0 {
+                return Some(1 << k);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_the_upper_bound_of_its_class() {
+        let waits = Waits { counts: vec![98, 0, 1, 1] };
+        assert_eq!(waits.percentile_ms(0.5), Some(1));
+        assert_eq!(waits.percentile_ms(0.99), Some(4));
+        assert_eq!(waits.percentile_ms(1.0), Some(8));
+        assert_eq!(Waits::default().percentile_ms(0.5), None);
+    }
+}

@@ -1,0 +1,251 @@
+//! The template: a child that loads the application once and forks handlers from it.
+//!
+//! It runs the user's load function, so the spawner does not have to; it has one thread, waits
+//! for requests on a socket, and ends when the spawner's side of that socket closes.
+
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::Duration;
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+use rustix::process::{Pid, Signal};
+
+use super::fork;
+use super::message::{Answer, LONGEST, Request};
+use crate::address::Listener;
+use crate::error::BoxError;
+use crate::handler::Departure;
+use crate::handler::post::{Post, Seat};
+use crate::notification::Notification;
+use crate::scoreboard::bell::Bell;
+use crate::scoreboard::control::ControlPage;
+use crate::scoreboard::telemetry::Telemetry;
+use crate::sys::{clock, descriptors, signal};
+
+/// What a handler process does with its post.
+pub(crate) type Body = Box<dyn Fn(Post) -> Departure>;
+
+/// Loads the application; called in the template, never in the spawner.
+pub(crate) type Load = Box<dyn Fn() -> Result<Body, BoxError>>;
+
+/// What every handler of a pool has in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern {
+    pub(crate) generation: u64,
+    pub(crate) threads: usize,
+    pub(crate) notification: Notification,
+    pub(crate) orphan_grace: Duration,
+    /// Descriptors that the application had opened before the server started.
+    pub(crate) inherited: Vec<RawFd>,
+}
+
+/// The spawner's hold on its template.
+pub(crate) struct Template {
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) socket: OwnedFd,
+    /// When a template that was told to leave will have taken too long.
+    pub(crate) until: Option<Duration>,
+}
+
+/// Everything a new template takes with it from the spawner.
+pub(crate) struct Dowry<'a> {
+    pub(crate) pattern: Pattern,
+    pub(crate) load: &'a Load,
+    pub(crate) listeners: &'a mut Vec<Listener>,
+    pub(crate) control: &'a ControlPage,
+    pub(crate) bell: &'a OwnedFd,
+}
+
+impl Template {
+    /// Forks a template; it starts to load at once.
+    pub(crate) fn fork(dowry: Dowry<'_>) -> io::Result<Self> {
+        let (ours, theirs) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        rustix::io::ioctl_fionbio(&ours, true)?;
+        let pid = fork::template(|| Workshop::open(dowry, &theirs))?;
+        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+        Ok(Self { pid, pidfd, socket: ours, until: None })
+    }
+
+    /// Asks for a handler. Never blocks: a template that does not listen is an error.
+    pub(crate) fn ask(&self, request: Request, channel: &OwnedFd, page: &OwnedFd) -> io::Result<()> {
+        let fds = [channel.as_fd(), page.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        rights.push(SendAncillaryMessage::ScmRights(&fds));
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        rustix::net::sendmsg(&self.socket, &[IoSlice::new(&request.encode())], &mut rights, flags)?;
+        Ok(())
+    }
+
+    /// Returns the next answer, if one has come; rubbish is skipped.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        let mut bytes = [0; LONGEST];
+        loop {
+            let (length, _) =
+                rustix::net::recv(&self.socket, &mut bytes, RecvFlags::DONTWAIT).ok()?;
+            if length == 0 {
+                return None; // the template is gone; its exit will tell
+            }
+            if let Some(answer) = Answer::decode(bytes.get(..length)?) {
+                return Some(answer);
+            }
+        }
+    }
+
+    /// Ends the template at once; the handlers live on.
+    pub(crate) fn kill(&mut self) {
+        self.until = None;
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+}
+
+/// The inside of the template process.
+struct Workshop<'a>(Dowry<'a>);
+
+impl<'a> Workshop<'a> {
+    fn open(dowry: Dowry<'a>, socket: &OwnedFd) -> Departure {
+        let workshop = Self(dowry);
+        workshop.settle_in(socket);
+        match (workshop.0.load)() {
+            Ok(body) => workshop.work(&body, socket),
+            Err(error) => {
+                say(socket, &Answer::NotLoaded { problem: error.to_string() });
+                Departure::NotStarted
+            }
+        }
+    }
+
+    /// Gives up what was the spawner's: its signals, descriptors, terminal and name.
+    fn settle_in(&self, socket: &OwnedFd) {
+        signal::clean_slate();
+        signal::ignore_terminal();
+        let _ = rustix::process::setpgid(None, None);
+        // A load that hangs does not hear its socket close.
+        let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+        name_process("bw:template");
+        let mut keep = self.0.kept();
+        keep.extend([socket, self.0.bell, self.0.control.file()].map(AsRawFd::as_raw_fd));
+        descriptors::close_all_but(&keep);
+        silence_input();
+    }
+
+    fn work(mut self, body: &Body, socket: &OwnedFd) -> Departure {
+        while let Some(order) = next_order(socket) {
+            let request = order.request;
+            let tell = |born| say(socket, &answer(request, born));
+            fork::handler(tell, || self.become_handler(order, body));
+        }
+        Departure::Done
+    }
+
+    /// In a new process: takes what a handler needs, closes the rest, serves.
+    fn become_handler(&mut self, order: Order, body: &Body) -> Departure {
+        name_process(&format!("bw:handler {}", order.request.slot));
+        let pattern = self.0.pattern.clone();
+        let telemetry = Telemetry::map(&order.page, pattern.threads, order.received);
+        let pages = (telemetry, self.0.control.view(), Bell::map(self.0.bell));
+        let (Ok(telemetry), Ok(control), Ok(bell)) = pages else { return Departure::NotStarted };
+        let Order { request: Request { slot, .. }, channel, page, .. } = order;
+        drop(page);
+        let mut keep = self.0.kept();
+        keep.push(channel.as_raw_fd());
+        descriptors::close_all_but(&keep);
+        body(Post {
+            seat: Seat { slot, generation: pattern.generation, thread: 0, threads: pattern.threads },
+            listeners: std::mem::take(self.0.listeners),
+            notification: pattern.notification,
+            orphan_grace: pattern.orphan_grace,
+            telemetry,
+            control,
+            bell,
+            channel,
+            not_ready: AtomicUsize::new(pattern.threads),
+            broken_up: AtomicBool::new(false),
+        })
+    }
+}
+
+impl Dowry<'_> {
+    /// The descriptors that template and handlers both keep.
+    fn kept(&self) -> Vec<RawFd> {
+        let listeners = self.listeners.iter().map(AsRawFd::as_raw_fd);
+        self.pattern.inherited.iter().copied().chain(listeners).collect()
+    }
+}
+
+/// A request as it arrived in the template.
+struct Order {
+    request: Request,
+    channel: OwnedFd,
+    page: OwnedFd,
+    received: Duration,
+}
+
+/// Waits for the next request; `None` when the spawner has closed the socket.
+fn next_order(socket: &OwnedFd) -> Option<Order> {
+    loop {
+        let (bytes, fds) = receive(socket)?;
+        let received = clock::now();
+        let [channel, page] = <[OwnedFd; 2]>::try_from(fds).ok()?;
+        if let Some(request) = Request::decode(&bytes) {
+            return Some(Order { request, channel, page, received });
+        }
+    }
+}
+
+fn receive(socket: &OwnedFd) -> Option<(Vec<u8>, Vec<OwnedFd>)> {
+    let mut bytes = [0; LONGEST];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        let parts = &mut [IoSliceMut::new(&mut bytes)];
+        match rustix::net::recvmsg(socket, parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => break other.ok()?,
+        }
+    };
+    let fds = control.drain().flat_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(fds) => fds.collect::<Vec<_>>(),
+        _ => Vec::new(),
+    });
+    let fds = fds.collect();
+    (received.bytes > 0).then(|| (bytes[..received.bytes].to_vec(), fds))
+}
+
+fn answer(request: Request, born: io::Result<Pid>) -> Answer {
+    let Request { slot, ticket } = request;
+    match born {
+        Ok(pid) => Answer::Born { slot, ticket, pid: pid.as_raw_pid() },
+        Err(error) => Answer::NotForked { slot, ticket, problem: error.to_string() },
+    }
+}
+
+fn say(socket: &OwnedFd, answer: &Answer) {
+    // A spawner that is gone is noticed at the next receive.
+    let _ = rustix::net::send(socket, &answer.encode(), SendFlags::NOSIGNAL);
+}
+
+fn name_process(name: &str) {
+    if let Ok(name) = std::ffi::CString::new(name) {
+        let _ = rustix::thread::set_name(&name);
+    }
+}
+
+/// Points standard input at nothing: handlers must not fight over a terminal.
+fn silence_input() {
+    if let Ok(null) = File::open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdin(&null);
+    }
+}

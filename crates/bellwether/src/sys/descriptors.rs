@@ -1,0 +1,101 @@
+//! Open descriptors of this process: which there are, and closing all but some.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// Returns the numbers of all open descriptors above 2, in order.
+pub(crate) fn open_now() -> io::Result<Vec<RawFd>> {
+    let listing = rustix::fs::open(
+        "/proc/self/fd",
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )?;
+    let own = listing.as_raw_fd();
+    let mut open: Vec<RawFd> = rustix::fs::Dir::read_from(&listing)?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str().ok()?.parse().ok())
+        .filter(|&fd| fd > 2 && fd != own)
+        .collect();
+    open.sort_unstable();
+    // The directory stream holds a duplicate of `listing`, which is gone again by now.
+    open.retain(|&fd| is_open(fd));
+    Ok(open)
+}
+
+/// Tells whether descriptor `fd` is open.
+pub(crate) fn is_open(fd: RawFd) -> bool {
+    // SAFETY: F_GETFD reads a flag; a number that is not open is answered with EBADF.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
+/// Takes ownership of an inherited descriptor by its number.
+///
+/// Returns EBADF when it is not open. The caller must not use the number in another way; two
+/// owners would close it twice.
+pub(crate) fn take(fd: RawFd) -> io::Result<OwnedFd> {
+    if !is_open(fd) {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: the descriptor is open (checked above), and inherited descriptors have no other
+    // owner in this process: each is named once, by the address that asks for it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Closes every descriptor above 2 but those given.
+///
+/// For a process that was just forked and never returns to the owners of what is closed here.
+pub(crate) fn close_all_but(keep: &[RawFd]) {
+    let mut keep = keep.to_vec();
+    keep.retain(|&fd| fd > 2);
+    keep.sort_unstable();
+    let mut from = 3;
+    for fd in keep {
+        close_range(from, fd - 1);
+        from = fd + 1;
+    }
+    close_range(from, RawFd::MAX);
+}
+
+fn close_range(first: RawFd, last: RawFd) {
+    if first > last {
+        return;
+    }
+    let (low, high) = (first.unsigned_abs(), last.unsigned_abs());
+    // SAFETY: the caller of `close_all_but` gives up everything outside its list.
+    if unsafe { libc::syscall(libc::SYS_close_range, low, high, 0) } == 0 {
+        return;
+    }
+    // Before Linux 5.9, or where a filter refuses the call: one by one.
+    for fd in open_now().unwrap_or_default().into_iter().filter(|fd| (first..=last).contains(fd)) {
+        // SAFETY: as above.
+        unsafe { libc::close(fd) };
+    }
+}
+
+/// Points descriptors 0, 1 and 2 that are closed at /dev/null.
+///
+/// Otherwise the next socket would become "standard output" and be written to.
+pub(crate) fn fill_standard() -> io::Result<()> {
+    for fd in 0..=2 {
+        if !is_open(fd) {
+            let null = File::options().read(true).write(true).open("/dev/null")?;
+            // The lowest free number is taken, which is `fd`; leaving it open is the purpose.
+            std::mem::forget(null);
+        }
+    }
+    Ok(())
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_descriptor_is_listed_and_a_closed_one_is_refused() {
+        let file = File::open("/dev/null").unwrap();
+        assert!(open_now().unwrap().contains(&file.as_raw_fd()));
+        assert_eq!(take(1_000_000).unwrap_err().raw_os_error(), Some(libc::EBADF));
+    }
+}

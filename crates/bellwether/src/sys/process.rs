@@ -1,0 +1,103 @@
+//! Processes: fork, exit, threads, children.
+
+use std::io;
+use std::path::Path;
+
+use rustix::process::{Pid, WaitOptions, WaitStatus};
+
+/// Which side of a fork this is.
+#[derive(Debug)]
+pub(crate) enum Fork {
+    /// The new process.
+    Child,
+    /// The old process, and the new one's pid.
+    Parent(Pid),
+}
+
+/// Duplicates the calling process.
+///
+/// Refuses unless the process has exactly one thread: locks that another thread holds at this
+/// moment would stay locked in the child for ever. The error names the threads found.
+pub(crate) fn fork() -> io::Result<Fork> {
+    let threads = thread_names();
+    if threads.len() > 1 {
+        return Err(io::Error::other(format!(
+            "cannot fork: the process has {} threads ({}); start threads only in a handler",
+            threads.len(),
+            threads.join(", ")
+        )));
+    }
+    // SAFETY: the process has one thread (checked above), so every lock and the heap are in a
+    // consistent state in the child, which may therefore run any code.
+    #[allow(clippy::disallowed_methods)] // this is the one place
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(Pid::from_raw(pid).ok_or(io::ErrorKind::Other)?)),
+    }
+}
+
+/// Returns the names of the threads of this process; empty where /proc is not mounted.
+pub(crate) fn thread_names() -> Vec<String> {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    tasks.flatten().map(|task| thread_name(&task.path())).collect()
+}
+
+fn thread_name(task: &Path) -> String {
+    std::fs::read_to_string(task.join("comm")).map_or_else(|_| "?".into(), |n| n.trim_end().into())
+}
+
+/// Ends the process at once, without running exit handlers or destructors.
+///
+/// A forked process must not run the exit handlers of the process it was copied from.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit takes any status and does not return; it touches no memory of ours.
+    unsafe { libc::_exit(code) }
+}
+
+/// Reaps one child that has ended, if there is one.
+pub(crate) fn reap() -> Option<(Pid, WaitStatus)> {
+    rustix::process::wait(WaitOptions::NOHANG).ok().flatten()
+}
+
+/// Waits until a child of this process has ended.
+pub(crate) fn wait_for(pid: Pid) {
+    while let Err(rustix::io::Errno::INTR) =
+        rustix::process::waitpid(Some(pid), WaitOptions::empty())
+    {}
+}
+
+/// Opens the directory of the process in /proc and sums up the context switches of its threads.
+///
+/// Only voluntary ones count: a thread that slept and was woken. `None` once the process is gone.
+pub(crate) fn voluntary_switches(pid: Pid) -> Option<u64> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    Some(tasks.flatten().filter_map(|task| switches_in(&task.path())).sum())
+}
+
+fn switches_in(task: &Path) -> Option<u64> {
+    let status = std::fs::read_to_string(task.join("status")).ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?;
+    line.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fork_refuses_beside_other_threads_and_names_them() {
+        let refusal = std::thread::Builder::new()
+            .name("bystander".into())
+            .spawn(|| match fork() {
+                Err(error) => error.to_string(),
+                Ok(Fork::Child) => exit_now(0),
+                Ok(Fork::Parent(_)) => "forked".into(),
+            })
+            .unwrap()
+            .join()
+            .unwrap();
+        assert!(refusal.contains("bystander"), "{refusal}");
+    }
+}

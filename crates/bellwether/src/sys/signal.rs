@@ -1,0 +1,92 @@
+//! Signals as values read from a descriptor, and a clean slate for children.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+/// The signals that the process turns into readable values.
+pub(crate) const WATCHED: [i32; 5] =
+    [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGCHLD];
+
+fn set_of(signals: &[i32]) -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the whole set it is given.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    for &signal in signals {
+        // SAFETY: the set was initialised above; a bad number would only be refused.
+        unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
+    }
+    // SAFETY: initialised by sigemptyset.
+    unsafe { set.assume_init() }
+}
+
+fn mask(how: i32, set: &libc::sigset_t) -> io::Result<()> {
+    // SAFETY: `set` is initialised and the old set is not asked for.
+    let error = unsafe { libc::pthread_sigmask(how, set, std::ptr::null_mut()) };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+fn dispose(signal: i32, disposition: libc::sighandler_t) {
+    // SAFETY: SIG_DFL and SIG_IGN run no code; signal(2) replaces one disposition.
+    unsafe { libc::signal(signal, disposition) };
+}
+
+/// A descriptor that yields the watched signals.
+#[derive(Debug)]
+pub(crate) struct Signals(OwnedFd);
+
+impl Signals {
+    /// Blocks the watched signals and opens the descriptor that yields them instead.
+    ///
+    /// SIGPIPE is ignored (a gone reader is an error value), SIGCHLD gets its default back:
+    /// a parent that ignored it would have handed down automatic reaping.
+    pub(crate) fn open() -> io::Result<Self> {
+        dispose(libc::SIGPIPE, libc::SIG_IGN);
+        dispose(libc::SIGCHLD, libc::SIG_DFL);
+        let set = set_of(&WATCHED);
+        mask(libc::SIG_BLOCK, &set)?;
+        // SAFETY: -1 asks for a new descriptor; `set` is initialised.
+        let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor is new and owned by nobody else.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Returns the next pending signal, if there is one.
+    pub(crate) fn next(&self) -> Option<i32> {
+        let mut record = [0u8; size_of::<libc::signalfd_siginfo>()];
+        let read = rustix::io::read(&self.0, &mut record).ok()?;
+        // ssi_signo is the first field of the record (signalfd(2)).
+        let number: [u8; 4] = record.get(..4)?.try_into().ok()?;
+        (read == record.len()).then(|| i32::from_ne_bytes(number))
+    }
+}
+
+impl std::os::fd::AsFd for Signals {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        clean_slate();
+    }
+}
+
+/// Unblocks the watched signals and gives each its default disposition back.
+pub(crate) fn clean_slate() {
+    for signal in WATCHED {
+        dispose(signal, libc::SIG_DFL);
+    }
+    let _ = mask(libc::SIG_UNBLOCK, &set_of(&WATCHED));
+}
+
+/// Makes this process deaf to what a terminal sends to a whole group (Ctrl-C, Ctrl-\, hang-up).
+pub(crate) fn ignore_terminal() {
+    for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
+        dispose(signal, libc::SIG_IGN);
+    }
+}

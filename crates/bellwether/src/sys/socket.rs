@@ -1,0 +1,116 @@
+//! Socket options that `rustix` lacks: TCP_INFO, deferred accept, drop counters, a SYN filter.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+fn set_option<T>(fd: impl AsFd, level: i32, option: i32, value: &T) -> io::Result<()> {
+    let size = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
+    let fd = fd.as_fd().as_raw_fd();
+    // SAFETY: `value` is readable for `size` bytes; the kernel copies it and keeps no pointer.
+    let done = unsafe { libc::setsockopt(fd, level, option, std::ptr::from_ref(value).cast(), size) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Reads an option into an array of words; what the kernel does not fill stays zero.
+fn get_option<const N: usize>(fd: impl AsFd, level: i32, option: i32) -> io::Result<[u32; N]> {
+    let mut value = [0u32; N];
+    let mut size = libc::socklen_t::try_from(size_of_val(&value)).map_err(io::Error::other)?;
+    let fd = fd.as_fd().as_raw_fd();
+    // SAFETY: the kernel writes at most `size` bytes, which is the array's size, and plain
+    // integers are valid whatever it writes.
+    let done = unsafe {
+        libc::getsockopt(fd, level, option, value.as_mut_ptr().cast(), &raw mut size)
+    };
+    if done == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The part of `struct tcp_info` that is used here, as 32-bit words (linux/tcp.h).
+const INFO_WORDS: usize = 34;
+const UNACKED: usize = 6;
+const SACKED: usize = 7;
+const LAST_DATA_RECV: usize = 13;
+const LAST_ACK_RECV: usize = 14;
+/// tcpi_bytes_received, 64 bits at byte 128.
+const BYTES_RECEIVED: usize = 32;
+
+/// What waits at a listening TCP socket and how much may wait: (depth, limit).
+///
+/// On a listener `tcpi_unacked` is the length of the accept queue and `tcpi_sacked` its limit
+/// (tcp_get_info in net/ipv4/tcp.c).
+pub(crate) fn tcp_queue(listener: impl AsFd) -> io::Result<(u32, u32)> {
+    let info = get_option::<INFO_WORDS>(listener, libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    Ok((info[UNACKED], info[SACKED]))
+}
+
+/// Milliseconds since an accepted TCP connection last received something.
+///
+/// Its data if there is any, else the end of the handshake; exact to one tick of the kernel
+/// (1/HZ: 1 to 10 ms).
+pub(crate) fn tcp_quiet_ms(connection: impl AsFd) -> io::Result<u32> {
+    let info = get_option::<INFO_WORDS>(connection, libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    let has_data = info[BYTES_RECEIVED] != 0 || info[BYTES_RECEIVED + 1] != 0;
+    Ok(info[if has_data { LAST_DATA_RECV } else { LAST_ACK_RECV }])
+}
+
+/// How many connections the kernel has dropped at this listener since it was opened.
+///
+/// SK_MEMINFO_DROPS is word 8 of SO_MEMINFO (linux/sock_diag.h).
+pub(crate) fn drops(listener: impl AsFd) -> io::Result<u32> {
+    Ok(get_option::<9>(listener, libc::SOL_SOCKET, libc::SO_MEMINFO)?[8])
+}
+
+/// Lets a connection into the accept queue only once its first data has come.
+///
+/// `seconds` bounds how long the kernel waits for the data before it lets it in anyway.
+pub(crate) fn defer_accept(listener: impl AsFd, seconds: u32) -> io::Result<()> {
+    set_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &seconds)
+}
+
+/// Makes a listening TCP socket ignore new connections and keep those it has.
+///
+/// Attaches a filter that drops segments which open a connection (SYN without ACK); a client
+/// that knocks now sends its SYN again after a second, and finds the successor or is refused.
+/// The filter sees the TCP header at offset 0 (tcp_v4_rcv calls it with the header pulled).
+pub(crate) fn refuse_new(listener: impl AsFd) -> io::Result<()> {
+    const FLAGS_BYTE: u32 = 13;
+    const SYN_OR_ACK: u32 = 0x12;
+    const SYN: u32 = 0x02;
+    let op = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut program = [
+        op(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, FLAGS_BYTE),
+        op(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, SYN_OR_ACK),
+        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, SYN),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    set_option(listener, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn the_queue_of_a_listener_counts_what_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let clients: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
+        assert_eq!(tcp_queue(&listener).unwrap().0, 3);
+        assert_eq!(clients.len(), 3);
+    }
+
+    #[test]
+    fn a_listener_that_refuses_new_connections_keeps_the_old_ones() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let _waiting = TcpStream::connect(address).unwrap();
+        refuse_new(&listener).unwrap();
+        let late = TcpStream::connect_timeout(&address, std::time::Duration::from_millis(50));
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(listener.accept().is_ok());
+    }
+}

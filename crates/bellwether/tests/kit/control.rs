@@ -1,0 +1,74 @@
+//! A server's control socket, as its clients see it.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::processes::Pid;
+
+/// One answer; a spawner that is alive never needs as long.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The way to a server's status; cheap to clone into a sampling thread.
+#[derive(Clone, Debug)]
+pub struct Control {
+    runtime: PathBuf,
+}
+
+impl Control {
+    /// The control socket of the only server that lives under this runtime directory.
+    pub fn under(runtime: &Path) -> Self {
+        Self { runtime: runtime.to_owned() }
+    }
+
+    /// Asks for the status.
+    ///
+    /// # Errors
+    /// No socket yet (or more than one), nobody behind it, no answer, or one that is not JSON.
+    pub fn status(&self) -> io::Result<Value> {
+        let mut stream = UnixStream::connect(self.socket()?)?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        stream.set_write_timeout(Some(ANSWER))?;
+        stream.write_all(b"{\"verb\":\"status\"}\n")?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line)?;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    fn socket(&self) -> io::Result<PathBuf> {
+        let folders = fs::read_dir(&self.runtime)?.filter_map(Result::ok);
+        let sockets: Vec<_> =
+            folders.map(|it| it.path().join("control.sock")).filter(|it| it.exists()).collect();
+        match sockets.as_slice() {
+            [only] => Ok(only.clone()),
+            others => Err(io::Error::other(format!("not one control socket: {others:?}"))),
+        }
+    }
+}
+
+/// All handlers that the spawner lists.
+pub fn listed(status: &Value) -> Vec<Pid> {
+    handlers(status).iter().map(pid).collect()
+}
+
+/// The handlers that can serve: idle or busy.
+pub fn ready(status: &Value) -> Vec<Pid> {
+    handlers(status)
+        .iter()
+        .filter(|it| matches!(it["state"].as_str(), Some("idle" | "busy")))
+        .map(pid)
+        .collect()
+}
+
+fn handlers(status: &Value) -> &[Value] {
+    status["handlers"].as_array().unwrap_or_else(|| panic!("no list of handlers in {status}"))
+}
+
+fn pid(handler: &Value) -> Pid {
+    let pid = handler["pid"].as_i64().and_then(|number| Pid::try_from(number).ok());
+    pid.unwrap_or_else(|| panic!("no pid in {handler}"))
+}
