@@ -18,8 +18,10 @@ pub struct Buffer {
     pub limit: u32,
     /// Connections that the kernel has dropped here since the address was opened.
     ///
-    /// `None` for Unix sockets: there the client waits, or is told to try again.
-    pub overflows: Option<u32>,
+    /// With deferred accept the kernel counts every connection that it holds back as dropped
+    /// once; then this is the number of overflows of all addresses in the network namespace since
+    /// then, if that is smaller. `None` for Unix sockets: there the client waits, or is told to try again.
+    pub overflows: Option<u64>,
 }
 
 impl Buffer {
@@ -31,7 +33,7 @@ impl Buffer {
         match listener.kind() {
             Kind::Tcp => {
                 let (depth, limit) = socket::tcp_queue(listener)?;
-                Ok(Self { depth, limit, overflows: socket::drops(listener).ok() })
+                Ok(Self { depth, limit, overflows: overflows(listener) })
             }
             Kind::Unix => {
                 let (depth, limit) = unix_diag::queue(listener)?;
@@ -49,6 +51,16 @@ impl Buffer {
     }
 }
 
+fn overflows(listener: &Listener) -> Option<u64> {
+    let drops = socket::drops(listener).ok().map(u64::from)?;
+    match listener.overflows_before() {
+        Some(before) if drops > 0 => {
+            socket::overflows_everywhere().map(|now| now.saturating_sub(before).min(drops))
+        }
+        _ => Some(drops),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::TcpStream;
@@ -62,8 +74,7 @@ mod tests {
         let listeners = open_all(&[address], Defaults { defer_accept: Defer::Off }).unwrap();
         let at = listeners[0].address().strip_prefix("tcp://").unwrap().parse().unwrap();
         let patience = std::time::Duration::from_millis(50);
-        let clients: Vec<_> =
-            (0..6).map(|_| TcpStream::connect_timeout(&at, patience)).collect();
+        let clients: Vec<_> = (0..6).map(|_| TcpStream::connect_timeout(&at, patience)).collect();
         let buffer = Buffer::of(&listeners[0]).unwrap();
         assert_eq!((buffer.depth, buffer.limit), (2, 1), "the kernel lets backlog + 1 wait");
         assert!(buffer.overflows > Some(0), "{buffer:?}");

@@ -101,7 +101,9 @@ impl fmt::Display for Error {
         match self {
             Self::Parse { what, text, problem } => write!(f, "{what} `{text}`: {problem}"),
             Self::Configure { what, problem } => write!(f, "{what}: {problem}"),
-            Self::Open { address, problem } => write!(f, "cannot open address {address}: {problem}"),
+            Self::Open { address, problem } => {
+                write!(f, "cannot open address {address}: {problem}")
+            }
             Self::Name { name, problem } => write!(f, "server `{name}`: {problem}"),
             Self::Boot { problem } => write!(f, "no handler became ready: {problem}"),
             Self::System { doing, source } => write!(f, "cannot {doing}: {source}"),

@@ -15,7 +15,9 @@ use tower_service::Service;
 
 use crate::error::{BoxError, Result};
 use crate::handler::gate::Terms;
-use crate::{Connection, Server, Shift, Stopped, Stream};
+use crate::handler::{Connection, Shift, Stream};
+use crate::server::Server;
+use crate::spawner::Stopped;
 
 /// How many connections one thread holds at once, unless told otherwise.
 pub const CONNECTIONS: usize = 1024;
@@ -86,7 +88,9 @@ fn protocol() -> auto::Builder<TokioExecutor> {
 
 /// Serves one connection until it ends, or as soon as the shift is over and it allows.
 async fn talk<V, B>(
-    protocol: auto::Builder<TokioExecutor>, connection: Connection, service: Counted<V>,
+    protocol: auto::Builder<TokioExecutor>,
+    connection: Connection,
+    service: Counted<V>,
     mut shift: Shift,
 ) where
     V: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,

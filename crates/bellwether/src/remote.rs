@@ -73,8 +73,11 @@ fn ask(name: &str, command: &str) -> Result<String> {
 fn connect(name: &str, socket: &Path) -> Result<UnixStream> {
     UnixStream::connect(socket).map_err(|error| {
         let running = names().unwrap_or_default();
-        let others =
-            if running.is_empty() { "none runs".into() } else { format!("running: {}", running.join(", ")) };
+        let others = if running.is_empty() {
+            "none runs".into()
+        } else {
+            format!("running: {}", running.join(", "))
+        };
         let problem = format!("no such server answers at {} ({error}; {others})", socket.display());
         Error::Name { name: name.into(), problem }
     })

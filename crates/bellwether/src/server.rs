@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::address::{Address, Defaults, Defer, Listener, inherit::Passed, open_all};
 use crate::balance::Fixed;
 use crate::error::{BoxError, Doing, Error, Result};
+#[cfg(feature = "tokio")]
+use crate::handler::{Connection, Shift, gate, gate::Terms};
 use crate::handler::{Handler, race};
 use crate::notification::Notification;
 use crate::scoreboard::control::MAX_SLOTS;
@@ -165,7 +167,8 @@ impl Builder {
         if let Notification::Some(0) = self.notification {
             return Err(Error::configure("notification", "some:0 would wake nobody; use some:1"));
         }
-        let inherited = descriptors::open_now().doing("list the open descriptors in /proc/self/fd")?;
+        let inherited =
+            descriptors::open_now().doing("list the open descriptors in /proc/self/fd")?;
         let addresses = self.parsed_addresses()?;
         let defaults = Defaults { defer_accept: self.defer_accept };
         let listeners = open_all(&addresses, defaults)?;
@@ -292,31 +295,27 @@ impl Server {
     #[cfg(feature = "tokio")]
     pub fn run_async<S, F, H, T>(self, limit: usize, start: S) -> Result<Stopped>
     where
-        S: Fn(crate::Shift) -> F + Clone + Sync + 'static,
+        S: Fn(Shift) -> F + Clone + Sync + 'static,
         F: Future<Output = Result<H, BoxError>>,
-        H: Fn(crate::Connection) -> T + 'static,
+        H: Fn(Connection) -> T + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        use crate::handler::gate::Terms;
         self.run_gated(Terms { limit: limit.max(1), connection_is_request: true }, start)
     }
 
     /// Serves behind gates, on these terms.
     #[cfg(feature = "tokio")]
-    pub(crate) fn run_gated<S, F, H, T>(
-        self, terms: crate::handler::gate::Terms, start: S,
-    ) -> Result<Stopped>
+    pub(crate) fn run_gated<S, F, H, T>(self, terms: Terms, start: S) -> Result<Stopped>
     where
-        S: Fn(crate::Shift) -> F + Clone + Sync + 'static,
+        S: Fn(Shift) -> F + Clone + Sync + 'static,
         F: Future<Output = Result<H, BoxError>>,
-        H: Fn(crate::Connection) -> T + 'static,
+        H: Fn(Connection) -> T + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
         self.run_with(Box::new(move || {
             let start = start.clone();
-            let body: Body = Box::new(move |post| {
-                crate::handler::gate::live(&start, &std::sync::Arc::new(post), terms)
-            });
+            let body: Body =
+                Box::new(move |post| gate::live(&start, &std::sync::Arc::new(post), terms));
             Ok(body)
         }))
     }
@@ -337,8 +336,13 @@ impl Server {
             });
         }
         let Builder { handlers, threads, notification, orphan_grace, .. } = self.settings;
-        let pattern =
-            Pattern { generation: 1, threads, notification, orphan_grace, inherited: self.inherited };
+        let pattern = Pattern {
+            generation: 1,
+            threads,
+            notification,
+            orphan_grace,
+            inherited: self.inherited,
+        };
         let times = Times {
             boot: self.settings.boot,
             grace: self.settings.grace,

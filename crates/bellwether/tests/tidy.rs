@@ -28,7 +28,8 @@ const MAY_USE: &[(&str, &str)] = &[
     ("handler", "error sys address buffer notification scoreboard"),
     ("spawner", "error sys address buffer notification scoreboard handler balance"),
     ("server", "error sys address buffer notification scoreboard handler balance spawner"),
-    ("http", "error handler server"),
+    ("http", "error handler server spawner"),
+    ("remote", "error spawner"),
 ];
 
 /// What stands for work not done; cut in two, so that this file does not say it.

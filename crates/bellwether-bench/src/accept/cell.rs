@@ -1,6 +1,7 @@
 //! One cell, measured once for one rival: a fresh server, a warm-up, a window.
 
 use std::fmt;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -60,6 +61,8 @@ pub(super) struct Sample {
     pub(super) memory: f64,
     /// Connections that got no whole answer.
     pub(super) failed: f64,
+    /// The part of the processors' time that neither server nor client used.
+    pub(super) elsewhere: f64,
 }
 
 impl Sample {
@@ -81,15 +84,24 @@ impl Sample {
             largest: per_connection(shares.wins.iter().copied().max().unwrap_or(0)),
             memory,
             failed: tally.failed as f64,
+            elsewhere: 1.0
+                - (usage.cpu + usage.client).div_duration_f64(tally.elapsed) / processors(),
         })
     }
 }
 
-/// What the kernel charged a server so far.
+/// How many processors server and client may use.
+#[allow(clippy::cast_precision_loss, reason = "no machine has 2^52 processors")]
+fn processors() -> f64 {
+    thread::available_parallelism().map_or(1.0, |count| count.get() as f64)
+}
+
+/// What the kernel charged a server, and us, so far.
 #[derive(Clone, Copy)]
 struct Usage {
     cpu: Duration,
     switches: u64,
+    client: Duration,
 }
 
 impl Usage {
@@ -109,6 +121,7 @@ impl Usage {
         Self {
             cpu: self.cpu.saturating_sub(before.cpu),
             switches: self.switches.saturating_sub(before.switches),
+            client: self.client.saturating_sub(before.client),
         }
     }
 }

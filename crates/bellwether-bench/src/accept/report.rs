@@ -15,19 +15,20 @@ const SCALING_GOAL: Goal = Goal::AtLeast(0.88);
 
 type Quantity = fn(&Sample) -> f64;
 
+const FIGURES_NOTE: &str = "\
+±: distance of the quartiles / median. CPU: all processes of the server, spawner included. Switches,
+losses: of the handlers. Elsewhere: processor time that neither server nor client used (in U: its
+neighbours did; the more, the less the rates mean).";
+
+const RATIOS_NOTE: &str = "\
+Median and quartiles of the ratios within each repetition. good: even the worse quartile meets the
+goal; bad: even the better one misses it; noise: the goal lies between; too few: under 7 repetitions.";
+
 pub(super) fn markdown(machine: &Machine, options: &Options, contests: &[Contest]) -> String {
     let (heading, load) = (machine.heading(), load_line(options));
-    let (rates, ratios) = (figures(contests), ratios(contests));
-    let mut text = format!(
-        "{heading}{load}\n{rates}\nCPU: all processes of the server, spawner included. Switches, \
-         losses: of the handlers. ±: distance of the quartiles / median.\n\n{ratios}\ngood: even \
-         the worse quartile of the ratios meets the goal; bad: even the better one misses it; \
-         noise: the goal lies between; too few: under 7 repetitions.\n"
-    );
-    if let Some(scaling) = scaling(contests) {
-        text.push_str(&format!("\n{scaling}"));
-    }
-    text
+    let (figures, ratios) = (figures(contests), ratios(contests));
+    let scaling = scaling(contests).map_or_else(String::new, |scaling| format!("\n{scaling}"));
+    format!("{heading}{load}\n{figures}\n{FIGURES_NOTE}\n\n{ratios}\n{RATIOS_NOTE}\n{scaling}")
 }
 
 fn load_line(options: &Options) -> String {
@@ -53,6 +54,7 @@ fn figures(contests: &[Contest]) -> Table {
         "largest share",
         "private KiB",
         "failed",
+        "elsewhere",
     ]);
     for contest in contests {
         for (rival, samples) in contest.rivals.iter().zip(&contest.samples) {
@@ -77,6 +79,7 @@ fn line(contest: &Contest, rival: Rival, samples: &[Sample]) -> Vec<String> {
         format!("{:.0} %", of(|sample| sample.largest).median * 100.0),
         format!("{:.0}", of(|sample| sample.memory).median),
         format!("{:.0}", samples.iter().map(|sample| sample.failed).sum::<f64>()),
+        format!("{:.0} %", of(|sample| sample.elsewhere).median * 100.0),
     ]
 }
 
@@ -162,5 +165,6 @@ fn samples(samples: &[Sample]) -> Value {
         "largest_share": of(|sample| sample.largest),
         "private_kib": of(|sample| sample.memory),
         "failed": of(|sample| sample.failed),
+        "elsewhere": of(|sample| sample.elsewhere),
     })
 }

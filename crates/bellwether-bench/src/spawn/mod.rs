@@ -13,13 +13,14 @@ use anyhow::Result;
 use clap::Args;
 
 use self::idle::Idle;
+use self::replacement::Replacement;
 use crate::condition::Condition;
 use crate::machine::Machine;
 use crate::mode::Mode;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// How often the only handler is killed [default: 200; with --quick 10]
+    /// How often a handler is killed in each way [default: 200; with --quick 10]
     #[arg(long)]
     kills: Option<usize>,
     /// Sizes of the idle pools
@@ -52,16 +53,25 @@ impl Options {
     }
 }
 
+/// The only handler dies: once in the life of a server, or again and again.
+struct Deaths {
+    first: Replacement,
+    each: Replacement,
+}
+
 pub(crate) fn run(options: &Options) -> Result<()> {
     let machine = Machine::look(options.condition);
     options.condition.apply()?;
-    let replacement = replacement::measure(options.mode, options.kills())?;
+    let deaths = Deaths {
+        first: Replacement::of_first(options.mode, options.kills())?,
+        each: Replacement::of_each(options.mode, options.kills())?,
+    };
     let idle = |&handlers: &usize| Idle::measure(options.mode, handlers, options.watch());
     let idle: Vec<Idle> = options.handlers.iter().map(idle).collect::<Result<_>>()?;
     if options.json {
-        println!("{}", report::json(&machine, &replacement, &idle));
+        println!("{}", report::json(&machine, &deaths, &idle));
     } else {
-        print!("{}", report::markdown(&machine, &replacement, &idle));
+        print!("{}", report::markdown(&machine, &deaths, &idle));
     }
     Ok(())
 }

@@ -22,24 +22,49 @@ pub(super) struct Replacement {
     pub(super) first_accept: Histogram<u64>,
 }
 
-pub(super) fn measure(mode: Mode, kills: usize) -> Result<Replacement> {
-    let mut pool = OurPool::start(mode, 1)?;
-    let mut replacement =
-        Replacement { answer: Histogram::new(3)?, first_accept: Histogram::new(3)? };
-    for kill in 1..=kills {
+impl Replacement {
+    /// Kills the first handler of a new server, `kills` times.
+    pub(super) fn of_first(mode: Mode, kills: usize) -> Result<Self> {
+        let mut replacement = Self::new()?;
+        for kill in 1..=kills {
+            replacement.record(&mut OurPool::start(mode, 1)?)?;
+            progress("first", kill, kills);
+        }
+        Ok(replacement)
+    }
+
+    /// Kills whoever is the handler of one server, as soon as it serves, `kills` times.
+    pub(super) fn of_each(mode: Mode, kills: usize) -> Result<Self> {
+        let mut replacement = Self::new()?;
+        let mut pool = OurPool::start(mode, 1)?;
+        for kill in 1..=kills {
+            replacement.record(&mut pool)?;
+            progress("each", kill, kills);
+        }
+        Ok(replacement)
+    }
+
+    fn new() -> Result<Self> {
+        Ok(Self { answer: Histogram::new(3)?, first_accept: Histogram::new(3)? })
+    }
+
+    fn record(&mut self, pool: &mut OurPool) -> Result<()> {
         let victim = pool.wait_until_idle(1)?[0].count.pid;
         let waited = kill_and_ask(victim, pool.address())?;
-        replacement.answer.record(u64::try_from(waited.as_micros())?)?;
+        self.answer.record(u64::try_from(waited.as_micros())?)?;
         let successor = &pool.wait_until_idle(1)?[0];
         ensure!(successor.count.pid != victim, "handler {victim} survived SIGKILL");
         if let Some(first_accept) = successor.first_accept_us {
-            replacement.first_accept.record(first_accept)?;
+            self.first_accept.record(first_accept)?;
         }
-        if kill % 50 == 0 {
-            eprintln!("{kill} of {kills} handlers replaced");
-        }
+        Ok(())
     }
-    Ok(replacement)
+}
+
+fn progress(whom: &str, kill: usize, kills: usize) {
+    if kill % 50 == 0 || kill == kills {
+        eprintln!("killing {whom} handler: {kill} of {kills}");
+    }
 }
 
 /// A handler that was signalled never accepts again: the connection waits for its successor.

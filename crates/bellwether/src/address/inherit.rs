@@ -6,7 +6,7 @@ use rustix::fs::OFlags;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use super::listener::Kind;
-use super::open::{Defaults, set_tcp_options};
+use super::open::{Defaults, overflows_before, set_tcp_options};
 use super::{Address, Listener};
 use crate::error::{Doing, Error, Result};
 use crate::sys::descriptors;
@@ -47,7 +47,9 @@ impl Passed {
 
 /// Takes over all passed sockets, or those of one name.
 pub(super) fn systemd(
-    name: Option<&str>, address: &Address, defaults: Defaults,
+    name: Option<&str>,
+    address: &Address,
+    defaults: Defaults,
 ) -> Result<Vec<Listener>> {
     let passed = Passed::from_environment()?;
     if passed.is_empty() {
@@ -106,7 +108,18 @@ fn adopt(fd: OwnedFd, kind: Kind, address: &Address, defaults: Defaults) -> Resu
     let text = describe(&fd, kind).unwrap_or_else(|| address.place.to_string());
     let backlog = address.options.backlog;
     let source = address.clone();
-    let listener = Listener { fd, address: text, source, kind, backlog, inherited: true, file: None };
+    let tcp = kind == Kind::Tcp;
+    let overflows_before = tcp.then(|| overflows_before(&address.options, defaults)).flatten();
+    let listener = Listener {
+        fd,
+        address: text,
+        source,
+        kind,
+        backlog,
+        overflows_before,
+        inherited: true,
+        file: None,
+    };
     if backlog.is_some() {
         listener.listen().doing("set the backlog of an inherited socket")?;
     }

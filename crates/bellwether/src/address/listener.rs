@@ -23,6 +23,8 @@ pub struct Listener {
     pub(super) kind: Kind,
     /// The backlog asked for; `None` on an inherited socket that keeps its own.
     pub(super) backlog: Option<u32>,
+    /// For deferred accept: the namespace's overflows when the address was opened.
+    pub(super) overflows_before: Option<u64>,
     pub(super) inherited: bool,
     pub(super) file: Option<SocketFile>,
 }
@@ -62,6 +64,10 @@ impl Listener {
     #[must_use]
     pub const fn is_inherited(&self) -> bool {
         self.inherited
+    }
+
+    pub(crate) const fn overflows_before(&self) -> Option<u64> {
+        self.overflows_before
     }
 
     pub(crate) const fn kind(&self) -> Kind {
@@ -118,7 +124,10 @@ impl Listener {
                 unix::open_path(&self.source, path)
             }
             Place::Abstract(name) => unix::open_abstract(&self.source, name),
-            _ => Err(Error::open(&self.address, "it was shut down, and only its owner can open it anew")),
+            _ => Err(Error::open(
+                &self.address,
+                "it was shut down, and only its owner can open it anew",
+            )),
         }
     }
 

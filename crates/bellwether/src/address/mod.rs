@@ -14,8 +14,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub(crate) use listener::{Health, Kind};
 pub use listener::Listener;
+pub(crate) use listener::{Health, Kind};
 pub(crate) use open::{Defaults, open_all};
 pub use options::{Defer, Options};
 
@@ -173,7 +173,10 @@ mod tests {
         check("fd:3", "fd:3");
         check("systemd:web", "systemd:web");
         check("systemd:", "systemd:");
-        check(":1?backlog=9&nodelay=off&defer_accept=on", "tcp://*:1?backlog=9&nodelay=off&defer_accept=on");
+        check(
+            ":1?backlog=9&nodelay=off&defer_accept=on",
+            "tcp://*:1?backlog=9&nodelay=off&defer_accept=on",
+        );
     }
 
     #[test]

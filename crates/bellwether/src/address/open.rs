@@ -55,9 +55,7 @@ fn open(address: &Address, defaults: Defaults) -> Result<Vec<Listener>> {
     }
 }
 
-fn open_tcp(
-    address: &Address, host: &str, port: u16, defaults: Defaults,
-) -> Result<Vec<Listener>> {
+fn open_tcp(address: &Address, host: &str, port: u16, defaults: Defaults) -> Result<Vec<Listener>> {
     if host.is_empty() {
         return open_everywhere(address, port, defaults).map(|one| vec![one]);
     }
@@ -99,6 +97,7 @@ fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<L
         source: address.clone(),
         kind: Kind::Tcp,
         backlog: Some(address.options.backlog.unwrap_or(BACKLOG)),
+        overflows_before: overflows_before(&address.options, defaults),
         inherited: false,
         file: None,
         fd,
@@ -113,10 +112,23 @@ fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<L
 /// Sets what an accepted connection inherits from its listener.
 pub(super) fn set_tcp_options(fd: &OwnedFd, options: &Options, defaults: Defaults) -> Result<()> {
     sockopt::set_tcp_nodelay(fd, options.nodelay.unwrap_or(true)).doing("set TCP_NODELAY")?;
-    if let Defer::Seconds(seconds) = options.defer_accept.unwrap_or(defaults.defer_accept) {
+    if let Some(seconds) = deferral(options, defaults) {
         socket::defer_accept(fd, seconds).doing("set TCP_DEFER_ACCEPT")?;
     }
     Ok(())
+}
+
+/// How many seconds the kernel is to wait for a connection's first data, if at all.
+fn deferral(options: &Options, defaults: Defaults) -> Option<u32> {
+    match options.defer_accept.unwrap_or(defaults.defer_accept) {
+        Defer::Off => None,
+        Defer::Seconds(seconds) => Some(seconds),
+    }
+}
+
+/// With deferred accept the drops of a listener are not its overflows; see `Buffer::overflows`.
+pub(super) fn overflows_before(options: &Options, defaults: Defaults) -> Option<u64> {
+    deferral(options, defaults).map(|_| socket::overflows_everywhere().unwrap_or(0))
 }
 
 pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd> {
@@ -132,7 +144,9 @@ pub(super) fn refused(address: &Address, errno: Errno) -> Error {
         Errno::ACCESS => format!(
             "permission denied (as uid {uid}; give CAP_NET_BIND_SERVICE or a port above 1023)"
         ),
-        Errno::ADDRNOTAVAIL => "no interface of this machine has it (`ip address` lists them)".into(),
+        Errno::ADDRNOTAVAIL => {
+            "no interface of this machine has it (`ip address` lists them)".into()
+        }
         Errno::AFNOSUPPORT => "this kernel does not speak its protocol (IPv6 switched off?)".into(),
         other => std::io::Error::from(other).to_string(),
     };

@@ -35,9 +35,8 @@ impl SocketFile {
 
     /// Removes the file, unless somebody has put another in its place.
     pub(super) fn remove(&self) {
-        let still = std::fs::symlink_metadata(&self.path).is_ok_and(|found| {
-            (found.dev(), found.ino()) == self.identity
-        });
+        let still = std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
         if still && rustix::process::getpid() == self.owner {
             let _ = std::fs::remove_file(&self.path);
         }
@@ -47,7 +46,8 @@ impl SocketFile {
 pub(super) fn open_path(address: &Address, path: &Path) -> Result<Listener> {
     if path.as_os_str().len() > LONGEST {
         let length = path.as_os_str().len();
-        let problem = format!("the path has {length} bytes, but a socket's path has at most {LONGEST}");
+        let problem =
+            format!("the path has {length} bytes, but a socket's path has at most {LONGEST}");
         return Err(Error::configure(address, problem));
     }
     let name = SocketAddrUnix::new(path).map_err(|errno| refused(address, errno))?;
@@ -72,18 +72,30 @@ pub(super) fn open_abstract(address: &Address, name: &str) -> Result<Listener> {
 }
 
 fn listen(
-    address: &Address, fd: OwnedFd, text: String, file: Option<SocketFile>,
+    address: &Address,
+    fd: OwnedFd,
+    text: String,
+    file: Option<SocketFile>,
 ) -> Result<Listener> {
     let backlog = Some(address.options.backlog.unwrap_or(BACKLOG));
-    let listener =
-        Listener { fd, address: text, source: address.clone(), kind: Kind::Unix, backlog, inherited: false, file };
+    let listener = Listener {
+        fd,
+        address: text,
+        source: address.clone(),
+        kind: Kind::Unix,
+        backlog,
+        overflows_before: None,
+        inherited: false,
+        file,
+    };
     listener.listen().doing("listen on a Unix socket")?;
     Ok(listener)
 }
 
 /// Holds other starters off while we look at the path and bind; gone when dropped.
 fn lock_folder(path: &Path) -> Option<File> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let folder = File::open(folder).ok()?;
     flock(&folder, FlockOperation::LockExclusive).ok()?;
     Some(folder)
@@ -102,9 +114,10 @@ fn clear_stale(address: &Address, path: &Path, name: &SocketAddrUnix) -> Result<
             Ok(())
         }
         // A full buffer answers EAGAIN: somebody listens.
-        Ok(()) | Err(Errno::AGAIN) => {
-            Err(Error::open(address, "another process listens on it; stop it or choose another path"))
-        }
+        Ok(()) | Err(Errno::AGAIN) => Err(Error::open(
+            address,
+            "another process listens on it; stop it or choose another path",
+        )),
         Err(errno) => Err(cannot_bind(address, path, errno)),
     }
 }

@@ -15,10 +15,10 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::{Notify, mpsc as queue, watch};
 
+use super::Departure;
 use super::connection::Connection;
 use super::post::{CHANNEL, Post, Seat};
 use super::race::{Outcome, Racer, Stop};
-use super::Departure;
 use crate::error::BoxError;
 use crate::scoreboard::control::Order;
 
@@ -99,7 +99,11 @@ impl Room {
             line.requested();
         }
         line.closed();
-        if aborted { line.aborted() } else { line.completed() }
+        if aborted {
+            line.aborted()
+        } else {
+            line.completed()
+        }
         self.post.bell.closed();
         self.open.fetch_sub(1, Ordering::AcqRel);
         if self.gate_waits.swap(false, Ordering::AcqRel) {
@@ -145,9 +149,9 @@ where
             .map(|thread| scope.spawn(move || one_pair(start, post, thread, terms)))
             .collect();
         let first = one_pair(start, post, 0, terms);
-        others.into_iter().fold(first, |worst, other| {
-            worst.or(other.join().unwrap_or(Departure::Broken))
-        })
+        others
+            .into_iter()
+            .fold(first, |worst, other| worst.or(other.join().unwrap_or(Departure::Broken)))
     })
 }
 
@@ -188,7 +192,9 @@ where
 
 /// The runtime's side: starts the handler, serves what the gate hands over, finishes.
 fn serve<S, F, H, T>(
-    start: &S, shift: Shift, mut arrivals: queue::UnboundedReceiver<Connection>,
+    start: &S,
+    shift: Shift,
+    mut arrivals: queue::UnboundedReceiver<Connection>,
     started: mpsc::Sender<()>,
 ) -> Departure
 where

@@ -265,7 +265,8 @@ impl<'a> Racer<'a> {
 
     /// Takes what still waits in the buffers, so that nothing is lost when the address closes.
     pub(crate) fn empty_buffer(
-        &mut self, mut serve: impl FnMut(&mut Self, Connection),
+        &mut self,
+        mut serve: impl FnMut(&mut Self, Connection),
     ) -> Departure {
         for (i, listener) in self.post.listeners.iter().enumerate() {
             // An inherited buffer is its owner's; an abstract name cannot be closed to newcomers,

@@ -170,7 +170,8 @@ impl TelemetryView {
     /// (what follows from a wake-up before the wake-up), so that a snapshot taken at any moment
     /// satisfies `completed + aborted <= wins` and `wins + losses <= wakeups`.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let mut sum = Snapshot { accept_errors: self.view.get(ACCEPT_ERRORS), ..Snapshot::default() };
+        let mut sum =
+            Snapshot { accept_errors: self.view.get(ACCEPT_ERRORS), ..Snapshot::default() };
         for (k, count) in sum.waits.iter_mut().enumerate() {
             *count = self.view.get(WAITS + k);
         }

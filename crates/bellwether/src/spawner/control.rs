@@ -67,7 +67,10 @@ impl Control {
         let socket = bound.map_err(|error| {
             folder.remove();
             let hint = "set BELLWETHER_RUNTIME_DIR to a shorter or other folder";
-            Error::configure(path.display(), format!("cannot open the control socket: {error}; {hint}"))
+            Error::configure(
+                path.display(),
+                format!("cannot open the control socket: {error}; {hint}"),
+            )
         })?;
         socket.set_nonblocking(true).doing("set O_NONBLOCK on the control socket")?;
         Ok(Self { folder, socket, clients: [const { None }; CLIENTS] })
@@ -194,7 +197,10 @@ mod tests {
 
     #[test]
     fn commands_are_fixed_verbs() {
-        assert_eq!(serde_json::from_str::<Command>(r#"{"verb":"status"}"#).unwrap(), Command::Status);
+        assert_eq!(
+            serde_json::from_str::<Command>(r#"{"verb":"status"}"#).unwrap(),
+            Command::Status
+        );
         for rubbish in ["", "status", "{}", r#"{"verb":"explode"}"#, "[1]", "\u{0}"] {
             assert!(serde_json::from_str::<Command>(rubbish).is_err(), "{rubbish}");
         }

@@ -24,7 +24,8 @@ pub(crate) fn template(live: impl FnOnce() -> Departure) -> std::io::Result<Pid>
 /// the kernel gives the orphan to the sub-reaper. What is told reaches the spawner before the
 /// orphan can: the go-between tells while it is still the parent.
 pub(crate) fn handler(
-    tell: impl Fn(Result<Pid, std::io::Error>), live: impl FnOnce() -> Departure,
+    tell: impl Fn(Result<Pid, std::io::Error>),
+    live: impl FnOnce() -> Departure,
 ) {
     match process::fork() {
         Ok(Fork::Child) => {

@@ -48,7 +48,10 @@ impl Spawner {
             if occupant.look() {
                 open += occupant.seen.open;
             } else {
-                tracing::warn!(slot = index, "a handler's telemetry contradicts itself, replacing it");
+                tracing::warn!(
+                    slot = index,
+                    "a handler's telemetry contradicts itself, replacing it"
+                );
                 self.apply(index, Event::Unwanted);
             }
         }

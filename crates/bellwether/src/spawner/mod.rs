@@ -111,7 +111,7 @@ impl Spawner {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .doing("become the parent of orphaned handlers (PR_SET_CHILD_SUBREAPER)")?;
         let bell_file = bell::file().doing("create the bell page")?;
-        let mut spawner = Self {
+        let spawner = Self {
             name: pool.name,
             load,
             pattern: pool.pattern,
@@ -123,7 +123,8 @@ impl Spawner {
             want: 0,
             listeners: pool.listeners,
             control: Control::open(pool.folder)?,
-            page: ControlPage::new().doing("create the control page (memfd with seals, Linux 5.1)")?,
+            page: ControlPage::new()
+                .doing("create the control page (memfd with seals, Linux 5.1)")?,
             bell: Bell::map(&bell_file).doing("map the bell page")?,
             bell_file,
             poller: Poller::new(64).doing("create an epoll")?,
@@ -147,7 +148,7 @@ impl Spawner {
         Ok(spawner)
     }
 
-    fn watch_all(&mut self) -> std::io::Result<()> {
+    fn watch_all(&self) -> std::io::Result<()> {
         self.poller.add(&self.signals, Source::Signals.token(), Interest::Read)?;
         self.poller.add(&self.control.socket, Source::Control.token(), Interest::Read)?;
         for (i, listener) in self.listeners.iter().enumerate() {

@@ -123,7 +123,7 @@ impl Spawner {
     }
 
     /// Orders a handler to finish and leave; closing the channel wakes all its threads.
-    fn dismiss(&mut self, index: usize) {
+    fn dismiss(&self, index: usize) {
         let order = if self.stopping.is_some() { Order::Finish } else { Order::Leave };
         self.page.order(index, order);
         let Some(occupant) = &self.slots[index].occupant else { return };
@@ -137,7 +137,12 @@ impl Spawner {
         occupant.condemned = true;
         match &occupant.process {
             Some(process) => {
-                tracing::warn!(slot = index, pid = process.pid.as_raw_pid(), ?signal, "too late, ending it");
+                tracing::warn!(
+                    slot = index,
+                    pid = process.pid.as_raw_pid(),
+                    ?signal,
+                    "too late, ending it"
+                );
                 process.signal(signal);
             }
             // Never heard of and deaf: there is no such process any more.
@@ -211,7 +216,12 @@ impl Spawner {
         self.gone.crashed += 1;
         let how = describe(status);
         if CRASH_LINES.allows() {
-            tracing::warn!(slot = index, pid, crashed = self.gone.crashed, "a handler ended: {how}");
+            tracing::warn!(
+                slot = index,
+                pid,
+                crashed = self.gone.crashed,
+                "a handler ended: {how}"
+            );
         }
         if status.exit_status() == Some(Departure::Listener.code()) {
             self.mend_listeners();
@@ -301,7 +311,8 @@ impl Spawner {
 
     /// Hears a handler: it is ready, or it is going.
     pub(super) fn hear_handler(&mut self, index: usize, hung_up: bool) {
-        let Some(occupant) = self.slots.get_mut(index).and_then(|slot| slot.occupant.as_mut()) else {
+        let Some(occupant) = self.slots.get_mut(index).and_then(|slot| slot.occupant.as_mut())
+        else {
             return;
         };
         let Some(channel) = &occupant.channel else { return };

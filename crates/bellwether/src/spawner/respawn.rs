@@ -61,7 +61,8 @@ impl Backoff {
 pub(crate) fn jitter() -> f64 {
     use std::hash::{BuildHasher, RandomState};
     // The standard library seeds every RandomState from the system's randomness.
-    f64::from(RandomState::new().hash_one(crate::sys::clock::now_ns()) as u32) / f64::from(u32::MAX)
+    let random = RandomState::new().hash_one(crate::sys::clock::now_ns());
+    (random >> 11) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]

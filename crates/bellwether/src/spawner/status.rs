@@ -50,7 +50,7 @@ pub struct AddressStatus {
     /// How many may wait.
     pub limit: u32,
     /// Connections that the kernel dropped here; absent for Unix sockets.
-    pub overflows: Option<u32>,
+    pub overflows: Option<u64>,
 }
 
 /// One handler.

@@ -79,7 +79,12 @@ impl Template {
     }
 
     /// Asks for a handler. Never blocks: a template that does not listen is an error.
-    pub(crate) fn ask(&self, request: Request, channel: &OwnedFd, page: &OwnedFd) -> io::Result<()> {
+    pub(crate) fn ask(
+        &self,
+        request: Request,
+        channel: &OwnedFd,
+        page: &OwnedFd,
+    ) -> io::Result<()> {
         let fds = [channel.as_fd(), page.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
         let mut rights = SendAncillaryBuffer::new(&mut space);
@@ -163,7 +168,12 @@ impl<'a> Workshop<'a> {
         keep.push(channel.as_raw_fd());
         descriptors::close_all_but(&keep);
         body(Post {
-            seat: Seat { slot, generation: pattern.generation, thread: 0, threads: pattern.threads },
+            seat: Seat {
+                slot,
+                generation: pattern.generation,
+                thread: 0,
+                threads: pattern.threads,
+            },
             listeners: std::mem::take(self.0.listeners),
             notification: pattern.notification,
             orphan_grace: pattern.orphan_grace,

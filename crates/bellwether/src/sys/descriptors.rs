@@ -87,7 +87,6 @@ pub(crate) fn fill_standard() -> io::Result<()> {
     Ok(())
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -50,7 +50,14 @@ impl Mapping {
         // SAFETY: a null address lets the kernel choose a free range, so no memory in use is
         // replaced; the file's size is sealed (see `file`), so the range stays backed.
         let start = unsafe {
-            rustix::mm::mmap(std::ptr::null_mut(), words * WORD, protection, MapFlags::SHARED, fd, 0)
+            rustix::mm::mmap(
+                std::ptr::null_mut(),
+                words * WORD,
+                protection,
+                MapFlags::SHARED,
+                fd,
+                0,
+            )
         }?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, words })

@@ -46,7 +46,8 @@ impl Signals {
         let set = set_of(&WATCHED);
         mask(libc::SIG_BLOCK, &set)?;
         // SAFETY: -1 asks for a new descriptor; `set` is initialised.
-        let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+        let fd =
+            unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }

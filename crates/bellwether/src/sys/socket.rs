@@ -7,7 +7,8 @@ fn set_option<T>(fd: impl AsFd, level: i32, option: i32, value: &T) -> io::Resul
     let size = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
     let fd = fd.as_fd().as_raw_fd();
     // SAFETY: `value` is readable for `size` bytes; the kernel copies it and keeps no pointer.
-    let done = unsafe { libc::setsockopt(fd, level, option, std::ptr::from_ref(value).cast(), size) };
+    let done =
+        unsafe { libc::setsockopt(fd, level, option, std::ptr::from_ref(value).cast(), size) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -18,9 +19,8 @@ fn get_option<const N: usize>(fd: impl AsFd, level: i32, option: i32) -> io::Res
     let fd = fd.as_fd().as_raw_fd();
     // SAFETY: the kernel writes at most `size` bytes, which is the array's size, and plain
     // integers are valid whatever it writes.
-    let done = unsafe {
-        libc::getsockopt(fd, level, option, value.as_mut_ptr().cast(), &raw mut size)
-    };
+    let done =
+        unsafe { libc::getsockopt(fd, level, option, value.as_mut_ptr().cast(), &raw mut size) };
     if done == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -59,6 +59,17 @@ pub(crate) fn drops(listener: impl AsFd) -> io::Result<u32> {
     Ok(get_option::<9>(listener, libc::SOL_SOCKET, libc::SO_MEMINFO)?[8])
 }
 
+/// How many connections the kernel has dropped at full accept queues of this network namespace.
+///
+/// `ListenOverflows` of /proc/net/netstat: two lines, names above numbers.
+pub(crate) fn overflows_everywhere() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/net/netstat").ok()?;
+    let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
+    let (names, numbers) = (lines.next()?, lines.next()?);
+    let mut pairs = names.split(' ').zip(numbers.split(' '));
+    pairs.find(|(name, _)| *name == "ListenOverflows")?.1.parse().ok()
+}
+
 /// Lets a connection into the accept queue only once its first data has come.
 ///
 /// `seconds` bounds how long the kernel waits for the data before it lets it in anyway.
@@ -75,15 +86,20 @@ pub(crate) fn refuse_new(listener: impl AsFd) -> io::Result<()> {
     const FLAGS_BYTE: u32 = 13;
     const SYN_OR_ACK: u32 = 0x12;
     const SYN: u32 = 0x02;
-    let op = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    // Instruction codes of classic BPF (linux/bpf_common.h), as the numbers that they are.
+    const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
+    const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
+    const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+    let op = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     let mut program = [
-        op(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, FLAGS_BYTE),
-        op(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, SYN_OR_ACK),
-        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, SYN),
-        op(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
-        op(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+        op(LOAD_BYTE, 0, 0, FLAGS_BYTE),
+        op(AND, 0, 0, SYN_OR_ACK),
+        op(JUMP_IF_EQUAL, 0, 1, SYN),
+        op(RETURN, 0, 0, 0),
+        op(RETURN, 0, 0, u32::MAX),
     ];
-    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let filter = libc::sock_fprog { len: 5, filter: program.as_mut_ptr() };
     set_option(listener, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
 }
 

@@ -65,7 +65,8 @@ fn children(spawner: Pid) -> Option<Vec<Process>> {
     Some(children)
 }
 
-fn is_long(times: &[Instant]) -> bool {
+/// Whether one zombie, seen at these times, stayed too long.
+pub fn is_long(times: &[Instant]) -> bool {
     let span = times.last().zip(times.first()).map(|(last, first)| *last - *first);
     times.len() >= SIGHTINGS && span > Some(LIMIT)
 }

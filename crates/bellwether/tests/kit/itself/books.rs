@@ -108,6 +108,9 @@ fn excuses_are_dealt_out_so_that_most_are_excused() {
     accept(1, &long_first, "", &[(7, 2), (8, 6)]);
     let long_last = [(1, 0, 9, ResetBeforeByte), (2, 5, 7, ResetBeforeByte)];
     accept(1, &long_last, "", &[(8, 6), (7, 2)]);
+    // Deaths count in the order of time, however they are listed.
+    let two = [(1, 0, 7, ResetBeforeByte), (2, 4, 9, ResetBeforeByte)];
+    accept(1, &two, "", &[(8, 6), (7, 2)]);
     // One with an owner takes its place before one without.
     let mixed = [(1, 0, 3, ResetBeforeByte), (2, 0, 9, ResetBeforeByte)];
     accept(1, &mixed, "start 2 7", &[(7, 2), (8, 3)]);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::kit::quiescent::leftovers;
 use crate::kit::run::Signal;
+use crate::kit::zombies::is_long;
 use crate::kit::{
     Baseline, Kill, PATIENCE, Pid, Process, Run, ZombieWatch, assert_conserved, assert_descriptors,
     assert_quiescent, eventually, processes, usage,
@@ -100,6 +101,22 @@ fn a_watch_finds_only_zombies_that_stay() {
     eventually(PATIENCE, "the zombie to be an old one", is_old);
     none.assert_none();
     assert_eq!(some.finish(), [zombie]);
+}
+
+#[test]
+fn a_zombie_is_old_when_it_was_seen_often_and_long() {
+    let first = Instant::now();
+    let check = |sightings: u32, period: u64, expected: bool| {
+        let period = Duration::from_millis(period);
+        let times: Vec<_> = (0..sightings).map(|number| first + period * number).collect();
+        assert_eq!(is_long(&times), expected, "{sightings} times, {period:?} apart");
+    };
+    check(0, 10, false);
+    check(1, 10, false);
+    check(12, 10, true);
+    check(11, 10, false);
+    check(5, 40, false);
+    check(8, 40, true);
 }
 
 #[test]
