@@ -108,12 +108,11 @@ impl Usage {
     /// Processor time of the whole server; switches of its handlers alone, for they show the herd.
     fn read(pool: &dyn Pool, handlers: &[Count]) -> Result<Self> {
         let processes = pool.processes()?;
+        let switches = handlers.iter().map(|count| process::switches(count.pid));
         Ok(Self {
             cpu: processes.iter().map(|&pid| process::cpu_time(pid)).sum::<Result<_>>()?,
-            switches: handlers
-                .iter()
-                .map(|count| process::switches(count.pid))
-                .sum::<Result<_>>()?,
+            switches: switches.sum::<Result<_>>()?,
+            client: process::cpu_time(std::process::id())?,
         })
     }
 

@@ -62,7 +62,7 @@ impl Replacement {
 }
 
 fn progress(whom: &str, kill: usize, kills: usize) {
-    if kill % 50 == 0 || kill == kills {
+    if kill.is_multiple_of(50) || kill == kills {
         eprintln!("killing {whom} handler: {kill} of {kills}");
     }
 }

@@ -23,8 +23,9 @@ pub(crate) fn file() -> io::Result<OwnedFd> {
 pub(crate) struct Bell(Page);
 
 impl Bell {
+    /// Maps the page writable; children of this process map it for themselves.
     pub(crate) fn map(fd: &OwnedFd) -> io::Result<Self> {
-        Page::map(fd, WORDS).map(Self)
+        Page::map(fd, WORDS)?.hidden_from_children().map(Self)
     }
 
     /// Returns the number of open connections of the pool.

@@ -34,8 +34,7 @@ impl ControlPage {
     /// Creates the page, maps it writable here alone, and seals it against all others.
     pub(crate) fn new() -> io::Result<Self> {
         let fd = memory::file("bellwether-control", WORDS)?;
-        let page = Page::map(&fd, WORDS)?;
-        page.hide_from_children()?;
+        let page = Page::map(&fd, WORDS)?.hidden_from_children()?;
         memory::seal_for_readers(&fd)?;
         Ok(Self { page, fd })
     }

@@ -160,8 +160,10 @@ pub(crate) struct TelemetryView {
 }
 
 impl TelemetryView {
+    /// Maps the page read-only; children of this process do not see it.
     pub(crate) fn map(fd: &OwnedFd, threads: usize) -> io::Result<Self> {
-        Ok(Self { view: View::map(fd, words(threads))?, threads })
+        let view = View::map(fd, words(threads))?.hidden_from_children()?;
+        Ok(Self { view, threads })
     }
 
     /// Copies the page and checks the copy.

@@ -64,6 +64,15 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    fn hide_from_children(&self) -> io::Result<()> {
+        let start = self.start.as_ptr().cast();
+        // SAFETY: DONTFORK does not change this process's memory, and the range is our mapping.
+        unsafe { rustix::mm::madvise(start, self.words * WORD, Advice::LinuxDontFork) }?;
+        Ok(())
+    }
+}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the range was mapped by `new` with this length and is unmapped only here; every
@@ -88,11 +97,9 @@ impl Page {
     }
 
     /// Makes the mapping absent in processes forked from this one.
-    pub(crate) fn hide_from_children(&self) -> io::Result<()> {
-        let start = self.0.start.as_ptr().cast();
-        // SAFETY: DONTFORK does not change this process's memory, and the range is our mapping.
-        unsafe { rustix::mm::madvise(start, self.0.words * WORD, Advice::LinuxDontFork) }?;
-        Ok(())
+    pub(crate) fn hidden_from_children(self) -> io::Result<Self> {
+        self.0.hide_from_children()?;
+        Ok(self)
     }
 }
 
@@ -114,6 +121,12 @@ impl View {
     /// Maps `words` words of a file made by [`file`], for reading only.
     pub(crate) fn map(fd: impl AsFd, words: usize) -> io::Result<Self> {
         Mapping::new(fd, words, ProtFlags::READ).map(Self)
+    }
+
+    /// Makes the mapping absent in processes forked from this one.
+    pub(crate) fn hidden_from_children(self) -> io::Result<Self> {
+        self.0.hide_from_children()?;
+        Ok(self)
     }
 
     /// Returns word `index`, or 0 beyond the end.

@@ -1,0 +1,150 @@
+//! A pool whose handlers do what the client says, the worst included; for tests.
+//!
+//! `pool ADDRESS [handlers=N] [threads=N] [notification=MODE] [record=FILE] [boot=MS] [grace=MS]
+//! [orphan=MS] [start=fail|hang|N:fail] [load=fail|threads]`. A client sends one line and reads
+//! the answer: a number is a request of the ledger, a word is one of [`obey`]'s.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bellwether::{BoxError, Builder, Connection, Error, Handler, Seat, Server};
+
+mod hostile;
+#[path = "../../kit/record.rs"]
+#[allow(dead_code, unreachable_pub)] // the program writes records, only tests read them
+mod record;
+
+mod processes {
+    pub(crate) type Pid = i32;
+}
+
+#[derive(Clone, Debug, Default)]
+struct Obedient {
+    record: Option<PathBuf>,
+    start: String,
+}
+
+impl Handler for Obedient {
+    fn start(&mut self, seat: &Seat) -> Result<(), BoxError> {
+        match self.start.as_str() {
+            "fail" => Err("it was told to fail".into()),
+            "hang" => loop {
+                std::thread::park();
+            },
+            one => match one.strip_suffix(":fail") {
+                Some(slot) if slot == seat.slot().to_string() => Err("this slot fails".into()),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    fn handle(&mut self, connection: Connection) {
+        let mut connection = BufReader::new(connection);
+        let mut line = String::new();
+        if connection.read_line(&mut line).is_err() {
+            return;
+        }
+        let answer = match line.trim_end().parse::<u64>() {
+            Ok(id) => return self.enter(id, connection.get_mut()),
+            Err(_) => obey(line.trim_end(), &mut connection),
+        };
+        let _ = writeln!(connection.get_mut(), "{answer}");
+    }
+}
+
+impl Obedient {
+    /// Serves a request of the ledger: recorded at its start and at its end.
+    fn enter(&self, id: u64, connection: &mut Connection) {
+        let record = self.record.as_ref().and_then(|path| record::RecordFile::open(path).ok());
+        if let Some(record) = &record {
+            let _ = record.start(id);
+        }
+        let _ = connection.write_all(format!("{id} {}\n", std::process::id()).as_bytes());
+        if let Some(record) = &record {
+            let _ = record.end(id);
+        }
+    }
+}
+
+fn obey(word: &str, connection: &mut BufReader<Connection>) -> String {
+    match word {
+        "pid" => std::process::id().to_string(),
+        // Holds the connection until the client has read that, and closes.
+        "hold" => {
+            let _ = writeln!(connection.get_mut(), "held");
+            let _ = connection.read_line(&mut String::new());
+            "released".into()
+        }
+        "spin" => loop {
+            std::hint::spin_loop();
+        },
+        "panic" => panic!("as told"),
+        "abort" => std::process::abort(),
+        "segv" => hostile::signal_self(rustix::process::Signal::SEGV),
+        "exit" => end(0),
+        "fail" => end(1),
+        "overflow" => overflow(1).to_string(),
+        "daemon" => hostile::leave_an_orphan(),
+        other => hostile::obey(other),
+    }
+}
+
+#[allow(clippy::exit)] // an application that exits on its own is what is tested
+fn end(code: i32) -> ! {
+    std::process::exit(code)
+}
+
+#[allow(unconditional_recursion)] // until the stack is used up, which is the point
+fn overflow(depth: u64) -> u64 {
+    std::hint::black_box([depth; 64]).iter().sum::<u64>() + overflow(depth + 1)
+}
+
+fn set(builder: Builder, handler: &mut Obedient, load: &mut String, word: &str) -> Builder {
+    let (key, value) = word.split_once('=').unwrap_or((word, ""));
+    let number = || value.parse().unwrap_or(0);
+    let ms = || Duration::from_millis(value.parse().unwrap_or(0));
+    match key {
+        "handlers" => builder.handlers(number()),
+        "threads" => builder.threads(number()),
+        "notification" => builder.notification(value.parse().unwrap_or_default()),
+        "boot" => builder.boot_timeout(ms()),
+        "grace" => builder.stop_grace(ms()),
+        "orphan" => builder.orphan_grace(ms()),
+        _ => {
+            match key {
+                "record" => handler.record = Some(value.into()),
+                "start" => handler.start = value.into(),
+                _ => *load = value.into(),
+            }
+            builder
+        }
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            std::process::ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run() -> Result<(), Error> {
+    let mut words = std::env::args().skip(1);
+    let address = words.next().unwrap_or_else(|| "127.0.0.1:0".into());
+    let (mut handler, mut load) = (Obedient::default(), String::new());
+    let builder = Server::builder().listen(address);
+    let builder = words.fold(builder, |builder, word| set(builder, &mut handler, &mut load, &word));
+    builder.open()?.run_loaded(move || match load.as_str() {
+        "fail" => Err("it was told not to load".into()),
+        "threads" => {
+            let _ = std::thread::Builder::new().name("stray".into()).spawn(std::thread::park);
+            Ok(handler.clone())
+        }
+        _ => Ok(handler.clone()),
+    })?;
+    Ok(())
+}
