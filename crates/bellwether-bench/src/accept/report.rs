@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Contest, Options, Sample};
-use crate::figure::{Figure, Goal};
+use crate::figure::{Figure, Goal, Verdict};
 use crate::load::CLIENTS;
 use crate::machine::Machine;
+use crate::mode::Mode;
 use crate::pool::Rival;
 use crate::table::Table;
 
@@ -107,33 +108,59 @@ fn print_ratio(ratio: &Figure) -> String {
     format!("{:.3} ({:.3} to {:.3})", ratio.median, ratio.lower, ratio.upper)
 }
 
-/// One line per mode and rival: the rate with most handlers divided by that with fewest.
-fn scaling(contests: &[Contest]) -> Option<Table> {
-    let fewest = contests.iter().map(|contest| contest.cell.handlers).min()?;
-    let most = contests.iter().map(|contest| contest.cell.handlers).max()?;
-    let (title, goal) = (format!("rate at {most} / at {fewest}"), format!("ours {SCALING_GOAL}"));
-    let mut table = Table::new(&["mode", "rival", &title, &goal]);
-    for (few, many) in pairs(contests, fewest, most) {
-        for (turn, rival) in few.rivals.into_iter().enumerate() {
-            let steps = many.samples[turn].iter().zip(&few.samples[turn]);
-            let scale = Figure::of(steps.map(|(many, few)| many.rate / few.rate));
-            let judged = rival == Rival::Ours && few.cell.mode.is_bounded();
-            let verdict = judged.then(|| scale.judge(SCALING_GOAL).to_string());
-            table.push(vec![
-                few.cell.mode.to_string(),
-                rival.to_string(),
-                print_ratio(&scale),
-                verdict.unwrap_or_default(),
-            ]);
-        }
-    }
-    (most > fewest).then_some(table)
+/// How the rate of a rival changes from the fewest handlers measured to the most.
+struct Scale {
+    mode: Mode,
+    rival: Rival,
+    ratio: Figure,
+    /// Only for us, and not where each handler costs by design.
+    verdict: Option<Verdict>,
 }
 
-/// The contests with `fewest` and `most` handlers of each mode.
-fn pairs(contests: &[Contest], fewest: usize, most: usize) -> Vec<(&Contest, &Contest)> {
+impl Scale {
+    fn new(few: &Contest, many: &Contest, turn: usize) -> Self {
+        let (mode, rival) = (few.cell.mode, few.rivals[turn]);
+        let steps = many.samples[turn].iter().zip(&few.samples[turn]);
+        let ratio = Figure::of(steps.map(|(many, few)| many.rate / few.rate));
+        let judged = rival == Rival::Ours && mode.is_bounded();
+        Self { mode, rival, ratio, verdict: judged.then(|| ratio.judge(SCALING_GOAL)) }
+    }
+
+    fn verdict(&self) -> String {
+        self.verdict.map_or_else(String::new, |verdict| verdict.to_string())
+    }
+
+    fn json(&self) -> Value {
+        let (mode, rival) = (self.mode.to_string(), self.rival.to_string());
+        let (ratio, verdict) = (self.ratio.json(), self.verdict());
+        json!({ "mode": mode, "rival": rival, "rate_ratio": ratio, "verdict": verdict })
+    }
+}
+
+/// The fewest and the most handlers measured, when they differ.
+fn ends(contests: &[Contest]) -> Option<(usize, usize)> {
+    let handlers = || contests.iter().map(|contest| contest.cell.handlers);
+    let (fewest, most) = (handlers().min()?, handlers().max()?);
+    (fewest < most).then_some((fewest, most))
+}
+
+fn scales(contests: &[Contest]) -> Vec<Scale> {
+    let Some((fewest, most)) = ends(contests) else { return Vec::new() };
     let with = |handlers| contests.iter().filter(move |contest| contest.cell.handlers == handlers);
-    with(fewest).zip(with(most)).collect()
+    let pairs = with(fewest).zip(with(most));
+    pairs.flat_map(|(few, many)| [0, 1].map(|turn| Scale::new(few, many, turn))).collect()
+}
+
+/// One line per mode and rival.
+fn scaling(contests: &[Contest]) -> Option<Table> {
+    let (fewest, most) = ends(contests)?;
+    let (title, goal) = (format!("rate at {most} / at {fewest}"), format!("ours {SCALING_GOAL}"));
+    let mut table = Table::new(&["mode", "rival", &title, &goal]);
+    for scale in scales(contests) {
+        let (mode, rival) = (scale.mode.to_string(), scale.rival.to_string());
+        table.push(vec![mode, rival, print_ratio(&scale.ratio), scale.verdict()]);
+    }
+    Some(table)
 }
 
 pub(super) fn json(machine: &Machine, contests: &[Contest]) -> Value {
@@ -151,7 +178,8 @@ pub(super) fn json(machine: &Machine, contests: &[Contest]) -> Value {
         })
     };
     let cells: Vec<Value> = contests.iter().map(cell).collect();
-    json!({ "suite": "accept", "machine": machine.json(), "cells": cells })
+    let scaling: Vec<Value> = scales(contests).iter().map(Scale::json).collect();
+    json!({ "suite": "accept", "machine": machine.json(), "cells": cells, "scaling": scaling })
 }
 
 fn samples(samples: &[Sample]) -> Value {

@@ -108,6 +108,7 @@ fn adopt(fd: OwnedFd, kind: Kind, address: &Address, defaults: Defaults) -> Resu
     let text = describe(&fd, kind).unwrap_or_else(|| address.place.to_string());
     let backlog = address.options.backlog;
     let source = address.clone();
+    let place = super::open::local(&fd).filter(|_| kind == Kind::Tcp);
     let tcp = kind == Kind::Tcp;
     let overflows_before = tcp.then(|| overflows_before(&address.options, defaults)).flatten();
     let listener = Listener {
@@ -115,6 +116,7 @@ fn adopt(fd: OwnedFd, kind: Kind, address: &Address, defaults: Defaults) -> Resu
         address: text,
         source,
         kind,
+        place,
         backlog,
         overflows_before,
         inherited: true,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -9,7 +10,7 @@ use rustix::fs::OFlags;
 use rustix::net::SocketFlags;
 
 use super::unix::{self, SocketFile};
-use super::{Address, Place};
+use super::{Address, Place, open};
 use crate::error::{Error, Result};
 use crate::sys::socket;
 
@@ -21,6 +22,8 @@ pub struct Listener {
     /// What was typed, to open it anew.
     pub(super) source: Address,
     pub(super) kind: Kind,
+    /// Where a TCP listener is bound.
+    pub(super) place: Option<SocketAddr>,
     /// The backlog asked for; `None` on an inherited socket that keeps its own.
     pub(super) backlog: Option<u32>,
     /// For deferred accept: the namespace's overflows when the address was opened.
@@ -91,30 +94,42 @@ impl Listener {
             rustix::fs::fcntl_setfl(&self.fd, right)?;
             health = Health::Mended;
         }
-        if self.is_shut_down()? {
+        if self.is_shut_down() {
             if self.kind == Kind::Unix {
                 return Ok(Health::Dead);
             }
+            self.bind_again()?;
             self.listen()?;
-            health = if self.is_shut_down()? { Health::Dead } else { Health::Mended };
+            health = if self.is_shut_down() { Health::Dead } else { Health::Mended };
         }
         Ok(health)
     }
 
+    /// Takes the port back that a shutdown gave up, as it does where the kernel had chosen it.
+    fn bind_again(&self) -> io::Result<()> {
+        match self.place.map(|place| rustix::net::bind(&self.fd, &place)) {
+            // EINVAL: it still has its port.
+            None | Some(Ok(()) | Err(rustix::io::Errno::INVAL)) => Ok(()),
+            Some(Err(errno)) => Err(errno.into()),
+        }
+    }
+
     /// Sets the backlog again, whatever somebody who shares the socket has made of it.
     pub(crate) fn listen(&self) -> io::Result<()> {
-        let backlog = self.backlog.unwrap_or(super::open::BACKLOG);
+        let backlog = self.backlog.unwrap_or(open::BACKLOG);
         Ok(rustix::net::listen(&self.fd, i32::try_from(backlog).unwrap_or(i32::MAX))?)
     }
 
-    fn is_shut_down(&self) -> io::Result<bool> {
+    /// Tells whether somebody who shares the socket has shut it down.
+    pub(crate) fn is_shut_down(&self) -> bool {
         let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
         let mut polled = [PollFd::new(&self.fd, PollFlags::RDHUP)];
-        rustix::event::poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
-        Ok(polled[0].revents().intersects(gone))
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut polled, Some(&at_once)).is_ok()
+            && polled[0].revents().intersects(gone)
     }
 
-    /// Opens a dead Unix listener anew, at the same place.
+    /// Opens a dead listener anew, at the same place.
     ///
     /// An inherited one cannot be opened anew: its place is its owner's.
     pub(crate) fn reopen(&self) -> Result<Self> {
@@ -124,6 +139,7 @@ impl Listener {
                 unix::open_path(&self.source, path)
             }
             Place::Abstract(name) => unix::open_abstract(&self.source, name),
+            Place::Tcp { .. } if self.place.is_some() => open::reopen_tcp(self),
             _ => Err(Error::open(
                 &self.address,
                 "it was shut down, and only its owner can open it anew",

@@ -92,8 +92,10 @@ fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<L
     }
     rustix::net::bind(&fd, &at).map_err(|errno| refused(address, errno))?;
     set_tcp_options(&fd, &address.options, defaults)?;
+    let place = local(&fd).unwrap_or(at);
     let listener = Listener {
-        address: format!("tcp://{}", local(&fd).unwrap_or(at)),
+        address: format!("tcp://{place}"),
+        place: Some(place),
         source: address.clone(),
         kind: Kind::Tcp,
         backlog: Some(address.options.backlog.unwrap_or(BACKLOG)),
@@ -107,6 +109,13 @@ fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<L
         None => Error::open(address, error),
     })?;
     Ok(listener)
+}
+
+/// Opens a TCP listener anew where an earlier one was; options as then.
+pub(super) fn reopen_tcp(dead: &Listener) -> Result<Listener> {
+    let defer_accept = if dead.overflows_before.is_some() { Defer::ON } else { Defer::Off };
+    let at = dead.place.ok_or_else(|| Error::open(&dead.address, "it is not a TCP address"))?;
+    listen_tcp(&dead.source, at, Defaults { defer_accept })
 }
 
 /// Sets what an accepted connection inherits from its listener.

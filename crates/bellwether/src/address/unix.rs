@@ -83,6 +83,7 @@ fn listen(
         address: text,
         source: address.clone(),
         kind: Kind::Unix,
+        place: None,
         backlog,
         overflows_before: None,
         inherited: false,

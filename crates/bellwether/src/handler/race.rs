@@ -93,6 +93,9 @@ impl From<io::Error> for Stop {
     }
 }
 
+/// After so many losses in a row a handler looks whether the listener still listens.
+const SUSPICIOUS: u32 = 64;
+
 static SHORTAGE: OncePerSecond = OncePerSecond::new();
 
 /// One thread's part in the race.
@@ -103,6 +106,7 @@ pub(crate) struct Racer<'a> {
     thread: usize,
     patience: Patience,
     pauses: Pauses,
+    losses_in_a_row: u32,
     flags: SocketFlags,
 }
 
@@ -113,8 +117,16 @@ impl<'a> Racer<'a> {
         let waiter = post.waiter(thread)?;
         line.idle();
         post.ready();
-        let (patience, pauses) = (Patience::Unbounded, Pauses::default());
-        Ok(Self { post, waiter, line, thread, patience, pauses, flags: SocketFlags::empty() })
+        Ok(Self {
+            post,
+            waiter,
+            line,
+            thread,
+            patience: Patience::Unbounded,
+            pauses: Pauses::default(),
+            losses_in_a_row: 0,
+            flags: SocketFlags::empty(),
+        })
     }
 
     /// Lets accepted connections not block.
@@ -173,16 +185,28 @@ impl<'a> Racer<'a> {
         match self.accept(listener) {
             Ok(Accepted::Won(connection)) => {
                 self.pauses.reset();
+                self.losses_in_a_row = 0;
                 self.line.won(connection.waited());
                 self.waiter.after_win(&self.post.listeners)?;
                 Ok(Outcome::Won(connection))
             }
-            Ok(Accepted::Lost) => {
-                self.line.lost();
-                Ok(Outcome::Nothing)
-            }
+            Ok(Accepted::Lost) => self.lost(listener),
             Err(errno) => self.refused(listener, errno),
         }
+    }
+
+    /// Losing is ordinary; losing again and again may mean that there is nothing to win.
+    ///
+    /// A Unix listener that was shut down wakes for ever and always has "nothing pending".
+    fn lost(&mut self, listener: usize) -> Result<Outcome, Stop> {
+        self.line.lost();
+        self.losses_in_a_row += 1;
+        if self.losses_in_a_row % SUSPICIOUS == 0
+            && self.post.listeners.get(listener).is_some_and(|listener| listener.is_shut_down())
+        {
+            return self.refused(listener, rustix::io::Errno::INVAL);
+        }
+        Ok(Outcome::Nothing)
     }
 
     fn accept(&self, listener: usize) -> Result<Accepted, rustix::io::Errno> {

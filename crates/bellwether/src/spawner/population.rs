@@ -299,12 +299,12 @@ impl Spawner {
     }
 
     fn template_ended(&mut self, status: WaitStatus) {
-        self.template = None;
+        let condemned = self.template.take().is_some_and(|template| template.condemned);
         let unborn: Vec<_> = (0..self.slots.len())
             .filter(|&i| self.slots[i].state.has_process() && self.slots[i].pid().is_none())
             .collect();
         unborn.into_iter().for_each(|index| self.apply(index, Event::NotForked));
-        if self.stopping.is_none() {
+        if self.stopping.is_none() && !condemned {
             self.boot_failed(&format!("the template ended: {}", describe(status)));
         }
     }

@@ -87,7 +87,7 @@ fn describe(slot: usize, state: State, occupant: &Occupant, generation: u64) -> 
         slot,
         pid: pid.map(rustix::process::Pid::as_raw_pid),
         generation,
-        state: word(state, seen).into(),
+        state: word(state, seen, pid.is_some()).into(),
         age_s: (clock::now() - occupant.asked_at).as_secs_f64(),
         wakeups: seen.wakeups,
         wins: seen.wins,
@@ -103,8 +103,11 @@ fn describe(slot: usize, state: State, occupant: &Occupant, generation: u64) -> 
 }
 
 /// A serving handler is busy as long as it holds a connection.
-const fn word(state: State, seen: &Snapshot) -> &'static str {
+///
+/// Its own word that it is ready may come before the template's word who it is.
+const fn word(state: State, seen: &Snapshot, is_known: bool) -> &'static str {
     match state {
+        State::Serving if !is_known => State::Starting.word(),
         State::Serving if seen.open > 0 => "busy",
         State::Serving => "idle",
         other => other.word(),

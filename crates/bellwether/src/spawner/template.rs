@@ -52,6 +52,8 @@ pub(crate) struct Template {
     pub(crate) socket: OwnedFd,
     /// When a template that was told to leave will have taken too long.
     pub(crate) until: Option<Duration>,
+    /// Whether the spawner has ended it on purpose.
+    pub(crate) condemned: bool,
 }
 
 /// Everything a new template takes with it from the spawner.
@@ -75,7 +77,7 @@ impl Template {
         rustix::io::ioctl_fionbio(&ours, true)?;
         let pid = fork::template(|| Workshop::open(dowry, &theirs))?;
         let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-        Ok(Self { pid, pidfd, socket: ours, until: None })
+        Ok(Self { pid, pidfd, socket: ours, until: None, condemned: false })
     }
 
     /// Asks for a handler. Never blocks: a template that does not listen is an error.
@@ -112,6 +114,7 @@ impl Template {
     /// Ends the template at once; the handlers live on.
     pub(crate) fn kill(&mut self) {
         self.until = None;
+        self.condemned = true;
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
 }

@@ -52,7 +52,7 @@ impl Control {
 
 /// All handlers that the spawner lists.
 pub fn listed(status: &Value) -> Vec<Pid> {
-    handlers(status).iter().map(pid).collect()
+    handlers(status).iter().filter(|it| !it["pid"].is_null()).map(pid).collect()
 }
 
 /// The handlers that can serve: idle or busy.

@@ -1,8 +1,9 @@
 //! A pool whose handlers do what the client says, the worst included; for tests.
 //!
 //! `pool ADDRESS [handlers=N] [threads=N] [notification=MODE] [record=FILE] [boot=MS] [grace=MS]
-//! [orphan=MS] [start=fail|hang|N:fail] [load=fail|threads]`. A client sends one line and reads
-//! the answer: a number is a request of the ledger, a word is one of [`obey`]'s.
+//! [orphan=MS] [start=fail|hang|exit|panic|N:fail|threadN:fail] [load=fail|hang|threads]`. A client
+//! sends one line and reads the answer: a number is a request of the ledger, a word is one of
+//! [`obey`]'s. What the library says goes to standard error.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -29,11 +30,14 @@ impl Handler for Obedient {
     fn start(&mut self, seat: &Seat) -> Result<(), BoxError> {
         match self.start.as_str() {
             "fail" => Err("it was told to fail".into()),
-            "hang" => loop {
-                std::thread::park();
-            },
+            "hang" => hang(),
+            "exit" => end(0),
+            "panic" => panic!("as told at its start"),
             one => match one.strip_suffix(":fail") {
                 Some(slot) if slot == seat.slot().to_string() => Err("this slot fails".into()),
+                Some(one) if one == format!("thread{}", seat.thread()) => {
+                    Err("this thread fails".into())
+                }
                 _ => Ok(()),
             },
         }
@@ -90,6 +94,12 @@ fn obey(word: &str, connection: &mut BufReader<Connection>) -> String {
     }
 }
 
+fn hang() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
 #[allow(clippy::exit)] // an application that exits on its own is what is tested
 fn end(code: i32) -> ! {
     std::process::exit(code)
@@ -123,6 +133,7 @@ fn set(builder: Builder, handler: &mut Obedient, load: &mut String, word: &str) 
 }
 
 fn main() -> std::process::ExitCode {
+    tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
     match run() {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
@@ -140,6 +151,7 @@ fn run() -> Result<(), Error> {
     let builder = words.fold(builder, |builder, word| set(builder, &mut handler, &mut load, &word));
     builder.open()?.run_loaded(move || match load.as_str() {
         "fail" => Err("it was told not to load".into()),
+        "hang" => hang(),
         "threads" => {
             let _ = std::thread::Builder::new().name("stray".into()).spawn(std::thread::park);
             Ok(handler.clone())

@@ -1,0 +1,128 @@
+//! What the operator sees first: where the server listens, how, and how to stop it.
+
+use std::fmt;
+use std::io::Write;
+
+use bellwether::{Buffer, Listener, Notification, Server};
+
+use crate::log::Stderr;
+
+/// How many handlers there are and how they are told of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Crew {
+    pub(crate) handlers: usize,
+    pub(crate) threads: usize,
+    pub(crate) notification: Notification,
+}
+
+impl fmt::Display for Crew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let each =
+            if self.threads == 1 { "1 thread" } else { &format!("{} threads", self.threads) };
+        match self.handlers {
+            1 => write!(f, "1 process x {each}"),
+            many => write!(f, "{many} processes x {each}"),
+        }
+    }
+}
+
+/// Says in half a sentence who wakes.
+pub(crate) fn meaning(notification: Notification) -> String {
+    match notification {
+        Notification::All => "a request wakes every idle handler, one wins it".into(),
+        Notification::Some(1) | Notification::One => {
+            "a request wakes one handler, the lowest idle slot first".into()
+        }
+        Notification::Some(most) => {
+            format!("a request wakes at most {most} idle handlers, one wins it")
+        }
+        Notification::Turn => "a request wakes one handler, each in turn".into(),
+        _ => "see `bellwether serve --help`".into(),
+    }
+}
+
+/// Says on standard error what has been opened; `content` is what is served.
+pub(crate) fn show(server: &Server, content: &str, crew: &Crew) {
+    if tracing::enabled!(tracing::Level::INFO) {
+        let _ = Stderr.write_all(text(server, content, crew).as_bytes());
+    }
+    server.listeners().iter().for_each(warn_of_clipping);
+}
+
+fn text(server: &Server, content: &str, crew: &Crew) -> String {
+    let mut lines = vec![format!("bellwether {} serves {content}", env!("CARGO_PKG_VERSION"))];
+    let labels = std::iter::once("listens at").chain(std::iter::repeat(""));
+    for (label, listener) in labels.zip(server.listeners()) {
+        lines.push(row(label, &format!("{}{}", place(listener.address()), buffer(listener))));
+    }
+    let (mode, name) = (crew.notification, server.name());
+    lines.push(row("handlers", &crew.to_string()));
+    lines.push(row("notification", &format!("{mode}: {}", meaning(mode))));
+    lines.push(row("name", &format!("{name}; ask with `bellwether status --name {name}`")));
+    lines.push(row("stop", "Ctrl-C finishes running requests, twice ends them at once"));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn row(label: &str, value: &str) -> String {
+    format!("  {label:<14}{value}")
+}
+
+/// An address as a browser or a person takes it.
+fn place(address: &str) -> String {
+    let Some(socket) = address.strip_prefix("tcp://") else { return address.into() };
+    match socket.rsplit_once(':') {
+        Some(("0.0.0.0" | "[::]", port)) => format!("http://localhost:{port}/ on all interfaces"),
+        _ => format!("http://{socket}/"),
+    }
+}
+
+fn buffer(listener: &Listener) -> String {
+    let limit = Buffer::of(listener).map(|buffer| buffer.limit);
+    limit.map_or_else(|_| String::new(), |limit| format!(" (buffer of {limit})"))
+}
+
+/// The kernel shortens a backlog in silence; we do not.
+fn warn_of_clipping(listener: &Listener) {
+    let (Some(asked), Ok(buffer)) = (listener.backlog(), Buffer::of(listener)) else { return };
+    if buffer.limit < asked {
+        let (granted, address) = (buffer.limit, listener.address());
+        tracing::warn!(
+            "{address}: a buffer of {asked} was asked for, the kernel grants {granted}; \
+             try `sysctl net.core.somaxconn={asked}`"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_what_one_can_open() {
+        let check = |address: &str, expected: &str| assert_eq!(place(address), expected);
+        check("tcp://127.0.0.1:8080", "http://127.0.0.1:8080/");
+        check("tcp://[::1]:80", "http://[::1]:80/");
+        check("tcp://[::]:80", "http://localhost:80/ on all interfaces");
+        check("tcp://0.0.0.0:80", "http://localhost:80/ on all interfaces");
+        check("unix:/run/x.sock", "unix:/run/x.sock");
+    }
+
+    #[test]
+    fn every_mode_says_what_it_means_within_a_line() {
+        for mode in ["all", "some:1", "some:65535", "one", "turn"] {
+            let line = row("notification", &format!("{mode}: {}", meaning(mode.parse().unwrap())));
+            assert!(line.contains("wakes") && line.len() <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_crew_is_counted_in_words() {
+        let check = |handlers, threads, expected: &str| {
+            let crew = Crew { handlers, threads, notification: Notification::default() };
+            assert_eq!(crew.to_string(), expected);
+        };
+        check(1, 1, "1 process x 1 thread");
+        check(8, 2, "8 processes x 2 threads");
+    }
+}

@@ -1,0 +1,35 @@
+//! The program as its users meet it: the real binary, real clients, and what is left afterwards.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "all of it is test code, but clippy sees that only in functions marked #[test]"
+)]
+
+#[path = "../../bellwether/tests/kit/mod.rs"]
+mod kit;
+
+#[path = "program/bad_input.rs"]
+mod bad_input;
+#[path = "program/clients.rs"]
+mod clients;
+#[path = "program/files.rs"]
+mod files;
+#[path = "program/help.rs"]
+mod help;
+#[path = "program/load.rs"]
+mod load;
+#[path = "program/log.rs"]
+mod log;
+#[path = "program/passed.rs"]
+mod passed;
+#[path = "program/stage.rs"]
+mod stage;
+#[path = "program/status.rs"]
+mod status;
+#[path = "program/stop.rs"]
+mod stop;
+#[path = "program/taken.rs"]
+mod taken;
+#[path = "program/welcome.rs"]
+mod welcome;

@@ -1,0 +1,156 @@
+//! Whatever is wrong is said, with what to try, and leaves nothing behind.
+
+use std::fs;
+use std::process::Command;
+
+use crate::kit::Launch;
+use crate::stage::{PROGRAM, has, refused, serving, shell, text};
+
+#[test]
+fn a_wrong_command_line_is_refused_with_64() {
+    let check = |arguments: &[&str], words: &[&str]| {
+        refused(Launch::of(PROGRAM).args(arguments), 64, words);
+    };
+    check(&["serve", "--no-such-flag"], &["--no-such-flag", "--help"]);
+    check(&["explode"], &["explode", "--help"]);
+    check(&["serve", "--notification", "sum:3"], &["sum:3", "--notification", "some:K"]);
+    check(&["serve", "--notification", "some:0"], &["some:0", "K from 1"]);
+    check(&["serve", "--handlers", "many"], &["many", "--handlers"]);
+    check(&["serve", "--handlers", "-1"], &["-1", "--handlers"]);
+    check(&["serve", "--listen", "localhost"], &["localhost", "--listen", "HOST:PORT"]);
+    check(&["serve", "--listen", "127.0.0.1:0?speed=9"], &["speed", "backlog"]);
+    check(&["serve", "--stop-grace", "100000"], &["100000", "--stop-grace"]);
+    check(&["serve", "--listen", "127.0.0.1:0", "--name", "a/b"], &["a/b", "letters"]);
+    check(&["status", "everything"], &["everything", "--help"]);
+}
+
+#[test]
+fn a_value_that_cannot_be_used_is_refused_with_78() {
+    let check = |arguments: &[&str], words: &[&str]| {
+        let launch = Launch::of(PROGRAM).args(["serve", "--listen", "127.0.0.1:0"]);
+        refused(launch.args(arguments), 78, words);
+    };
+    check(&["--handlers", "0"], &["handlers", "0 is not possible", "choose 1 to"]);
+    check(&["--handlers", "99999"], &["handlers", "99999", "choose 1 to"]);
+    check(&["--threads", "0"], &["threads", "0 is not possible", "choose 1 to"]);
+    check(&["--threads", "99999"], &["threads", "99999", "choose 1 to"]);
+    check(&["--listen", "127.0.0.1:0"], &["127.0.0.1:0", "given twice"]);
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_refused() {
+    refused(
+        serving().arg("no/such/place"),
+        78,
+        &["no/such/place", "No such file", "give the path"],
+    );
+}
+
+#[test]
+fn a_file_is_no_directory() {
+    let launch = serving();
+    let file = launch.path("page.html");
+    fs::write(&file, "hello").unwrap();
+    refused(launch.arg(&file), 78, &["page.html", "not a directory", "give the path"]);
+}
+
+#[test]
+fn a_wrong_directory_is_found_before_anything_is_opened() {
+    let launch = Launch::of(PROGRAM);
+    let socket = format!("unix:{}", text(&launch.path("never.sock")));
+    // A backlog of 1 would be the first thing to show in the banner.
+    let launch = launch.args(["serve", "none", "--listen", &socket]).env("BELLWETHER_LOG", "trace");
+    let mut run = launch.start();
+    assert_eq!(run.wait().code(), Some(78));
+    assert_eq!(run.stderr().lines().count(), 1, "{}", run.stderr());
+}
+
+#[test]
+fn a_wrong_log_level_is_refused() {
+    let launch = serving().env("BELLWETHER_LOG", "=");
+    refused(launch, 78, &["BELLWETHER_LOG==", "debug"]);
+}
+
+#[test]
+fn a_privileged_port_needs_a_privilege() {
+    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    if first.trim().parse::<u16>().unwrap() <= 81 {
+        println!("SKIPPED: privileged port: on this machine every user may open port 81");
+        return;
+    }
+    let as_nobody = ["--reuid", "65534", "--clear-groups", PROGRAM];
+    let works = has("setpriv")
+        && Command::new("setpriv")
+            .args(as_nobody)
+            .arg("--version")
+            .output()
+            .unwrap()
+            .status
+            .success();
+    if !works {
+        println!("SKIPPED: privileged port: setpriv cannot run the program as another user");
+        return;
+    }
+    let launch = Launch::of("setpriv").args(as_nobody).args(["serve", "--listen", "127.0.0.1:81"]);
+    refused(launch, 69, &["127.0.0.1:81", "permission denied (as uid 65534", "above 1023"]);
+}
+
+#[test]
+fn a_path_that_is_too_long_for_a_socket_is_refused() {
+    let path = format!("unix:/tmp/{}.sock", "x".repeat(120));
+    let launch = Launch::of(PROGRAM).args(["serve", "--listen", &path]);
+    refused(launch, 78, &[&path, "at most 107", "try: a short path"]);
+}
+
+#[test]
+fn the_folder_of_a_socket_must_be_there() {
+    let launch = Launch::of(PROGRAM);
+    let folder = launch.path("nowhere");
+    let socket = format!("unix:{}/web.sock", text(&folder));
+    let launch = launch.args(["serve", "--listen", &socket]);
+    refused(launch, 78, &[text(&folder), "does not exist", "try: "]);
+}
+
+#[test]
+fn a_file_in_the_place_of_a_socket_survives() {
+    let launch = Launch::of(PROGRAM);
+    let file = launch.path("precious");
+    fs::write(&file, "data").unwrap();
+    let mut run = launch.args(["serve", "--listen", &format!("unix:{}", text(&file))]).start();
+    crate::stage::assert_refused(&mut run, 78, &["precious", "not a socket", "another path"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "data");
+}
+
+#[test]
+fn an_interface_of_another_machine_is_refused() {
+    // 192.0.2.0/24 is for documents and belongs to nobody (RFC 5737).
+    let launch = Launch::of(PROGRAM).args(["serve", "--listen", "192.0.2.1:0"]);
+    refused(launch, 69, &["192.0.2.1", "ip address"]);
+}
+
+#[test]
+fn a_number_that_is_not_open_is_refused() {
+    let launch = shell(r#"exec "$0" serve --listen fd:9 9>&-"#);
+    refused(launch, 78, &["fd:9", "not open", "try: "]);
+}
+
+#[test]
+fn a_runtime_directory_that_cannot_be_is_refused() {
+    let launch = serving();
+    let file = launch.path("file");
+    fs::write(&file, "").unwrap();
+    let below = file.join("run");
+    let launch = launch.env("BELLWETHER_RUNTIME_DIR", &below);
+    refused(launch, 78, &[text(&below), "set BELLWETHER_RUNTIME_DIR"]);
+}
+
+#[test]
+fn status_says_that_nobody_runs() {
+    refused(Launch::of(PROGRAM).arg("status"), 69, &["no server runs", "try: start one"]);
+}
+
+#[test]
+fn status_says_that_a_name_is_unknown() {
+    let launch = Launch::of(PROGRAM).args(["status", "--name", "ghost"]);
+    refused(launch, 69, &["ghost", "none runs", "try: start one"]);
+}

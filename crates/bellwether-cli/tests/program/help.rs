@@ -1,0 +1,45 @@
+//! What the program says about itself.
+
+use std::process::{Command, Output};
+
+use crate::stage::PROGRAM;
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).output().unwrap()
+}
+
+#[test]
+fn help_and_version_are_not_errors() {
+    for arguments in [
+        &["--help"][..],
+        &["-h"],
+        &["--version"],
+        &["help"],
+        &["serve", "--help"],
+        &["status", "-h"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn every_help_shows_examples_and_the_exit_statuses() {
+    for arguments in [&["--help"][..], &["serve", "--help"], &["status", "--help"]] {
+        let text = String::from_utf8(run(arguments).stdout).unwrap();
+        for words in ["Examples:", "Exit status:", "  64 ", "  69 ", "  70 ", "  78 "] {
+            assert!(text.contains(words), "no {words:?} in {arguments:?}:\n{text}");
+        }
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "more than 80 columns: {line}");
+        }
+    }
+}
+
+#[test]
+fn nothing_to_do_is_a_wrong_command_line() {
+    let output = run(&[]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Usage:"));
+}

@@ -1,0 +1,96 @@
+//! Stopping: what is under way is finished, nothing is left.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::clients::connect;
+use crate::kit::run::Signal;
+use crate::kit::{PATIENCE, Run, assert_quiescent, eventually};
+use crate::stage::{serve, serving};
+
+/// Far more than the buffers of both sockets hold.
+const SIZE: usize = 64 << 20;
+
+/// Starts a server of one big file.
+fn serve_file() -> Run {
+    let launch = serving();
+    let site = launch.path("site");
+    std::fs::create_dir(&site).unwrap();
+    File::create(site.join("big")).unwrap().set_len(SIZE as u64).unwrap();
+    let run = launch.arg(&site).start();
+    run.wait_ready(2);
+    run
+}
+
+/// Begins a download and stops reading in the middle of the answer's head.
+fn begin_download(run: &Run) -> TcpStream {
+    let mut stream = connect(run);
+    stream.write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).unwrap();
+    assert_eq!(&start, b"HTTP/1.1 200");
+    stream
+}
+
+fn wait_until_stopping(run: &Run) {
+    eventually(PATIENCE, "the stop to begin", || {
+        (run.control().status().ok()?["state"] == "stopping").then_some(())
+    });
+}
+
+#[test]
+fn sigterm_finishes_a_slow_download() {
+    let mut run = serve_file();
+    let mut download = begin_download(&run);
+    run.processes();
+    run.signal(Signal::TERM);
+    wait_until_stopping(&run);
+    let mut rest = Vec::new();
+    download.read_to_end(&mut rest).unwrap();
+    let head = rest.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    assert_eq!(rest.len() - head, SIZE);
+    assert_eq!(run.wait().code(), Some(0));
+    assert!(run.stderr().contains("every connection was finished"), "{}", run.stderr());
+    assert_quiescent(run.baseline(), &run);
+}
+
+#[test]
+fn a_second_signal_cuts_what_is_left_and_says_how_much() {
+    let mut run = serve_file();
+    let download = begin_download(&run);
+    run.processes();
+    run.signal(Signal::TERM);
+    wait_until_stopping(&run);
+    run.signal(Signal::TERM);
+    assert_eq!(run.wait().code(), Some(0));
+    assert!(run.stderr().contains("1 connection was cut"), "{}", run.stderr());
+    drop(download);
+    assert_quiescent(run.baseline(), &run);
+}
+
+#[test]
+fn the_stop_grace_is_what_was_typed() {
+    let launch = serving().args(["--stop-grace", "0"]);
+    let site = launch.path("site");
+    std::fs::create_dir(&site).unwrap();
+    File::create(site.join("big")).unwrap().set_len(SIZE as u64).unwrap();
+    let mut run = launch.arg(&site).start();
+    run.wait_ready(2);
+    let download = begin_download(&run);
+    run.processes();
+    run.signal(Signal::TERM);
+    assert_eq!(run.wait().code(), Some(0));
+    assert!(run.stderr().contains("1 connection was cut"), "{}", run.stderr());
+    drop(download);
+    assert_quiescent(run.baseline(), &run);
+}
+
+#[test]
+fn ctrl_c_stops_like_sigterm() {
+    let mut run = serve(&[]);
+    run.processes();
+    run.signal(Signal::INT);
+    assert_eq!(run.wait().code(), Some(0));
+    assert_quiescent(run.baseline(), &run);
+}
