@@ -172,13 +172,8 @@ impl Builder {
         let addresses = self.parsed_addresses()?;
         let defaults = Defaults { defer_accept: self.defer_accept };
         let listeners = open_all(&addresses, defaults)?;
-        match self.take_name(&listeners) {
-            Ok((name, folder)) => Ok(Server { settings: self, listeners, name, folder, inherited }),
-            Err(error) => {
-                listeners.iter().for_each(Listener::remove_file);
-                Err(error)
-            }
-        }
+        let (name, folder) = self.take_name(&listeners)?;
+        Ok(Server { settings: self, listeners, name, folder, inherited })
     }
 
     fn parsed_addresses(&self) -> Result<Vec<Address>> {
@@ -324,8 +319,6 @@ impl Server {
     pub(crate) fn run_with(self, load: Load) -> Result<Stopped> {
         let threads = process::thread_names();
         if threads.len() > 1 {
-            self.folder.remove();
-            self.listeners.iter().for_each(Listener::remove_file);
             let names = threads.join(", ");
             return Err(Error::System {
                 doing: "fork safely".into(),

@@ -61,7 +61,7 @@ impl OurPool {
             {
                 return Ok(all.clone());
             }
-            ensure!(self.spawner.try_wait()?.is_none(), "our server ended at its start");
+            ensure!(self.spawner.try_wait()?.is_none(), "our server has ended");
             if Instant::now() > deadline {
                 let seen = all.map(|all| format!("{all:?}"));
                 return seen.and_then(|seen| anyhow::bail!("no {handlers} idle handlers: {seen}"));

@@ -14,7 +14,9 @@ fn people_get_a_table_that_fits_80_columns() {
     assert!(output.status.success());
     let table = String::from_utf8(output.stdout).unwrap();
     let address = run.socket_addr().to_string();
-    for words in ["shop: serving", "ADDRESS", &address, "4096", "SLOT", "WINS", "SWITCHES"] {
+    for words in
+        ["server      shop", "serving for", "ADDRESS", &address, "4096", "SLOT", "WINS", "SWITCHES"]
+    {
         assert!(table.contains(words), "no {words:?} in:\n{table}");
     }
     for words in ["1 accepted = ", "2 made = 2 alive", "notification some:2", "half under"] {

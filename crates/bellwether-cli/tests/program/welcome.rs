@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::clients::{curl, raw, url};
-use crate::kit::{Run, control};
-use crate::stage::{serve, serving, text};
+use crate::kit::{Launch, Run, control};
+use crate::stage::{PROGRAM, serve, serving, text};
 
 /// Checks that the answer comes from a handler that the spawner knows.
 #[track_caller]
@@ -149,7 +149,10 @@ fn a_buffer_that_the_kernel_clips_is_warned_about_with_both_numbers() {
     let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
     let most: u32 = most.trim().parse().unwrap();
     let Some(more) = most.checked_mul(2) else { return };
-    let mut run = serve(&["--listen", &format!("127.0.0.1:0?backlog={more}&nodelay=off")]);
+    let address = format!("127.0.0.1:0?backlog={more}");
+    let mut run =
+        Launch::of(PROGRAM).args(["serve", "--handlers", "1", "--listen", &address]).start();
+    run.wait_ready(1);
     let log = run.stderr();
     let warning = log.lines().find(|line| line.contains("WARN")).unwrap_or_else(|| panic!("{log}"));
     for words in

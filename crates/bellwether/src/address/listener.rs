@@ -135,7 +135,7 @@ impl Listener {
     pub(crate) fn reopen(&self) -> Result<Self> {
         match &self.source.place {
             Place::Unix(path) => {
-                self.remove_file();
+                self.file.iter().for_each(SocketFile::remove);
                 unix::open_path(&self.source, path)
             }
             Place::Abstract(name) => unix::open_abstract(&self.source, name),
@@ -159,13 +159,6 @@ impl Listener {
             (Kind::Unix, Some(file)) => file.remove(),
             // An abstract name cannot be taken away from a listening socket.
             (Kind::Unix, None) => {}
-        }
-    }
-
-    /// Removes the socket file, if this is one and it is still ours.
-    pub(crate) fn remove_file(&self) {
-        if let Some(file) = &self.file {
-            file.remove();
         }
     }
 }

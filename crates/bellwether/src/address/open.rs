@@ -22,23 +22,13 @@ pub(crate) struct Defaults {
 }
 
 /// Opens addresses in order; one address may yield several listeners.
-///
-/// On an error everything opened so far is closed and its socket files are removed.
 pub(crate) fn open_all(addresses: &[Address], defaults: Defaults) -> Result<Vec<Listener>> {
-    let mut listeners: Vec<Listener> = Vec::new();
+    let mut listeners = Vec::new();
     for (i, address) in addresses.iter().enumerate() {
-        let opened = if addresses.iter().take(i).any(|earlier| earlier.place == address.place) {
-            Err(Error::configure(address, "the address is given twice; leave one out"))
-        } else {
-            open(address, defaults)
-        };
-        match opened {
-            Ok(more) => listeners.extend(more),
-            Err(error) => {
-                listeners.iter().for_each(Listener::remove_file);
-                return Err(error);
-            }
+        if addresses.iter().take(i).any(|earlier| earlier.place == address.place) {
+            return Err(Error::configure(address, "the address is given twice; leave one out"));
         }
+        listeners.extend(open(address, defaults)?);
     }
     Ok(listeners)
 }

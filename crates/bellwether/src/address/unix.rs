@@ -43,6 +43,12 @@ impl SocketFile {
     }
 }
 
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
 pub(super) fn open_path(address: &Address, path: &Path) -> Result<Listener> {
     if path.as_os_str().len() > LONGEST {
         let length = path.as_os_str().len();
@@ -51,7 +57,7 @@ pub(super) fn open_path(address: &Address, path: &Path) -> Result<Listener> {
         return Err(Error::configure(address, problem));
     }
     let name = SocketAddrUnix::new(path).map_err(|errno| refused(address, errno))?;
-    let _guard = lock_folder(path);
+    let _guard = lock_folder(address, path)?;
     clear_stale(address, path, &name)?;
     let fd = stream_socket(AddressFamily::UNIX)?;
     // The umask decides the mode at birth, so that nobody slips in between bind and chmod.
@@ -94,12 +100,18 @@ fn listen(
 }
 
 /// Holds other starters off while we look at the path and bind; gone when dropped.
-fn lock_folder(path: &Path) -> Option<File> {
+///
+/// A folder that cannot be read cannot be locked; then the kernel's own check must do.
+fn lock_folder(address: &Address, path: &Path) -> Result<Option<File>> {
     let folder =
         path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let folder = File::open(folder).ok()?;
-    flock(&folder, FlockOperation::LockExclusive).ok()?;
-    Some(folder)
+    let Ok(folder) = File::open(folder) else { return Ok(None) };
+    match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::AGAIN) => {
+            Err(Error::open(address, "another process is just opening a socket there; try again"))
+        }
+        _ => Ok(Some(folder)),
+    }
 }
 
 fn clear_stale(address: &Address, path: &Path, name: &SocketAddrUnix) -> Result<()> {

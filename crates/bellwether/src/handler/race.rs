@@ -201,7 +201,7 @@ impl<'a> Racer<'a> {
     fn lost(&mut self, listener: usize) -> Result<Outcome, Stop> {
         self.line.lost();
         self.losses_in_a_row += 1;
-        if self.losses_in_a_row % SUSPICIOUS == 0
+        if self.losses_in_a_row.is_multiple_of(SUSPICIOUS)
             && self.post.listeners.get(listener).is_some_and(|listener| listener.is_shut_down())
         {
             return self.refused(listener, rustix::io::Errno::INVAL);

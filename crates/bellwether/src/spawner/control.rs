@@ -43,7 +43,8 @@ pub(crate) enum Heard {
 
 /// The place where commands come in.
 pub(crate) struct Control {
-    pub(crate) folder: RuntimeDir,
+    /// Gone from the disk when dropped.
+    _folder: RuntimeDir,
     pub(crate) socket: UnixListener,
     clients: [Option<Client>; CLIENTS],
 }
@@ -65,7 +66,6 @@ impl Control {
         let bound = UnixListener::bind(&path);
         rustix::process::umask(mask);
         let socket = bound.map_err(|error| {
-            folder.remove();
             let hint = "set BELLWETHER_RUNTIME_DIR to a shorter or other folder";
             Error::configure(
                 path.display(),
@@ -73,7 +73,7 @@ impl Control {
             )
         })?;
         socket.set_nonblocking(true).doing("set O_NONBLOCK on the control socket")?;
-        Ok(Self { folder, socket, clients: [const { None }; CLIENTS] })
+        Ok(Self { _folder: folder, socket, clients: [const { None }; CLIENTS] })
     }
 
     /// Lets the next client in; returns its number and stream to be watched.

@@ -31,7 +31,7 @@ use event::{Event, Source};
 pub(crate) use life::Times;
 use respawn::Backoff;
 pub(crate) use runtime_dir::RuntimeDir;
-use slot::Slot;
+use slot::{Process, Slot};
 use status::Totals;
 use template::{Load, Pattern, Template};
 use watch::Watch;
@@ -110,6 +110,8 @@ impl Spawner {
     pub(crate) fn new(pool: Pool, load: Load) -> Result<Self> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .doing("become the parent of orphaned handlers (PR_SET_CHILD_SUBREAPER)")?;
+        Process::open(rustix::process::getpid())
+            .doing("hold processes by descriptor (pidfd_open, Linux 5.3)")?;
         let bell_file = bell::file().doing("create the bell page")?;
         let spawner = Self {
             name: pool.name,
@@ -167,8 +169,6 @@ impl Spawner {
             }
             self.populate();
         }
-        self.control.folder.remove();
-        self.listeners.iter().for_each(Listener::remove_file);
         self.verdict.take().map_or(Ok(Stopped { cut: self.cut }), Err)
     }
 

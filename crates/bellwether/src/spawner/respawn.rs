@@ -9,31 +9,36 @@ use std::time::Duration;
 pub(crate) struct Backoff {
     first: Duration,
     longest: Duration,
+    /// How many failures in a row cost no pause.
+    free: u32,
     in_a_row: u32,
     until: Duration,
 }
 
 impl Backoff {
     /// Pauses from `first`, doubling, up to `longest`.
-    pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, in_a_row: 0, until: Duration::ZERO }
+    const fn new(first: Duration, longest: Duration, free: u32) -> Self {
+        Self { first, longest, free, in_a_row: 0, until: Duration::ZERO }
     }
 
     /// For handlers that never became ready: 100 ms up to 30 s.
     pub(crate) const fn boot() -> Self {
-        Self::new(Duration::from_millis(100), Duration::from_secs(30))
+        Self::new(Duration::from_millis(100), Duration::from_secs(30), 0)
     }
 
-    /// For handlers that had served: they come back at once, a slot that keeps dying at most four
-    /// times a second.
+    /// For handlers that had served: the first death costs no pause, a slot that keeps dying is
+    /// filled at most four times a second.
     pub(crate) const fn crash() -> Self {
-        Self::new(Duration::from_millis(5), Duration::from_millis(250))
+        Self::new(Duration::from_millis(5), Duration::from_millis(250), 1)
     }
 
     /// Counts a failure; `jitter` from 0 to 1 spreads the pause by up to a fifth either way.
     pub(crate) fn fail(&mut self, now: Duration, jitter: f64) -> Duration {
         if now >= self.until {
-            let pause = self.first.saturating_mul(1 << self.in_a_row.min(20)).min(self.longest);
+            let pause = match self.in_a_row.checked_sub(self.free) {
+                None => Duration::ZERO,
+                Some(k) => self.first.saturating_mul(1 << k.min(20)).min(self.longest),
+            };
             self.in_a_row = self.in_a_row.saturating_add(1);
             self.until = now + pause.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
         }
@@ -96,6 +101,13 @@ mod tests {
         assert_eq!(backoff.in_a_row(), 1);
     }
 
+    #[test]
+    fn the_first_crash_costs_no_pause() {
+        let (mut backoff, now) = (Backoff::crash(), Duration::from_secs(1));
+        assert_eq!(backoff.fail(now, 0.5), now);
+        assert_eq!(backoff.fail(now, 0.5), now + Duration::from_millis(5));
+    }
+
     proptest! {
         #[test]
         fn attempts_are_bounded_whatever_the_jitter(jitters in proptest::collection::vec(0.0..1.0, 64)) {
@@ -104,8 +116,8 @@ mod tests {
             for jitter in &jitters {
                 now = backoff.fail(now, *jitter);
             }
-            // 64 failures, 6 of them on the way up to 250 ms less a fifth.
-            prop_assert!(now > Duration::from_secs(1) + Duration::from_millis(58 * 200));
+            // 64 failures, 7 of them on the way up to 250 ms less a fifth.
+            prop_assert!(now > Duration::from_secs(1) + Duration::from_millis(57 * 200));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::Pid;
 
 use crate::error::{Error, Result};
 
@@ -36,6 +37,8 @@ pub(crate) struct RuntimeDir {
     path: PathBuf,
     /// flock(2) on the folder; the kernel drops it with the process, however that ends.
     _lock: File,
+    /// Only the process that took the folder removes it; its forked children do not.
+    owner: Pid,
 }
 
 impl RuntimeDir {
@@ -52,7 +55,7 @@ impl RuntimeDir {
                 return Err(taken(name, &path));
             }
             if is_still(&lock, &path) {
-                return Ok(Self { path, _lock: lock });
+                return Ok(Self { path, _lock: lock, owner: rustix::process::getpid() });
             }
         }
         Err(Error::configure(path.display(), "the folder keeps vanishing; who removes it?"))
@@ -62,11 +65,15 @@ impl RuntimeDir {
     pub(crate) fn socket(&self) -> PathBuf {
         self.path.join(SOCKET)
     }
+}
 
+impl Drop for RuntimeDir {
     /// Removes the folder with what is in it, while the lock is still held.
-    pub(crate) fn remove(&self) {
-        let _ = std::fs::remove_file(self.socket());
-        let _ = std::fs::remove_dir(&self.path);
+    fn drop(&mut self) {
+        if rustix::process::getpid() == self.owner {
+            let _ = std::fs::remove_file(self.socket());
+            let _ = std::fs::remove_dir(&self.path);
+        }
     }
 }
 
@@ -127,7 +134,6 @@ mod tests {
         let first = RuntimeDir::take(base.path(), "shop").unwrap();
         let second = RuntimeDir::take(base.path(), "shop").unwrap_err();
         assert_eq!(second.exit_code(), 69, "{second}");
-        first.remove();
         drop(first);
         assert!(RuntimeDir::take(base.path(), "shop").is_ok());
     }

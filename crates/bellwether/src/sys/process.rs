@@ -19,8 +19,8 @@ pub(crate) enum Fork {
 /// Refuses unless the process has exactly one thread: locks that another thread holds at this
 /// moment would stay locked in the child for ever. The error names the threads found.
 pub(crate) fn fork() -> io::Result<Fork> {
-    let threads = thread_names();
-    if threads.len() > 1 {
+    if !is_single() {
+        let threads = thread_names();
         return Err(io::Error::other(format!(
             "cannot fork: the process has {} threads ({}); start threads only in a handler",
             threads.len(),
@@ -36,6 +36,12 @@ pub(crate) fn fork() -> io::Result<Fork> {
         0 => Ok(Fork::Child),
         pid => Ok(Fork::Parent(Pid::from_raw(pid).ok_or(io::ErrorKind::Other)?)),
     }
+}
+
+/// Tells whether this process has one thread; where /proc is not mounted it is believed to.
+fn is_single() -> bool {
+    // The link count of the folder is 2 and one more for each thread (proc_task_getattr).
+    rustix::fs::stat("/proc/self/task").map_or(true, |folder| folder.st_nlink <= 3)
 }
 
 /// Returns the names of the threads of this process; empty where /proc is not mounted.
