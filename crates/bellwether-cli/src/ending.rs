@@ -57,24 +57,25 @@ impl fmt::Display for LastWords<'_> {
     }
 }
 
+/// What to try, where the library leaves it open because it knows no command line.
 fn hint(error: &Error) -> Option<&'static str> {
-    let what = match error {
-        Error::Name { problem, .. } if problem.contains("--name") => return None,
-        Error::Name { .. } => {
-            return Some(
-                "start one with `bellwether serve`; one that another user started, or that has \
-                 another BELLWETHER_RUNTIME_DIR, is not seen",
-            );
+    let passed = "unset LISTEN_FDS and LISTEN_PID, or let a .socket unit pass the sockets";
+    let nobody = "start one with `bellwether serve`; those of another user, or with another \
+                  BELLWETHER_RUNTIME_DIR, are not seen";
+    match error {
+        Error::Name { problem, .. } => (!problem.contains("--name")).then_some(nobody),
+        Error::Open { address, problem } => (address.starts_with("tcp:")
+            && problem.contains("another process"))
+        .then_some("--listen 127.0.0.1:0, and the kernel chooses a free port"),
+        Error::Configure { what, .. } if what.starts_with("systemd:") => Some(passed),
+        Error::Configure { what, .. } if what.starts_with("fd:") => {
+            Some("let the parent process pass a listening socket under this number")
         }
-        Error::Configure { what, .. } => what,
-        _ => return None,
-    };
-    let hints = [
-        ("systemd:", "unset LISTEN_FDS and LISTEN_PID, or let a .socket unit pass the sockets"),
-        ("fd:", "let the parent process pass a listening socket under this number"),
-        ("unix:", "a short path in a folder that exists and that this user may write"),
-    ];
-    hints.into_iter().find_map(|(start, hint)| what.starts_with(start).then_some(hint))
+        Error::Configure { what, problem } => (what.starts_with("unix:")
+            && !problem.contains("choose"))
+        .then_some("a short path in a folder that exists and that this user may write"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

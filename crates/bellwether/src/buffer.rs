@@ -9,6 +9,16 @@ use crate::sys::{socket, unix_diag};
 ///
 /// The buffer belongs to the kernel; it is measured and never copied. A TCP reading costs two
 /// `getsockopt` calls, a Unix one a netlink message; neither needs a privilege.
+///
+/// ```no_run
+/// use bellwether::{Buffer, Server};
+/// let server = Server::builder().listen("127.0.0.1:0").open()?;
+/// for listener in server.listeners() {
+///     let buffer = Buffer::of(listener)?;
+///     println!("{listener}: {} of {} wait", buffer.depth, buffer.limit);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Buffer {

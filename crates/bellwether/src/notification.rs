@@ -22,6 +22,14 @@ use crate::sys::poller::{Interest, Poller};
 ///
 /// With N idle handlers `all` costs N context switches a request (measured: half the throughput
 /// at 32 handlers, a fifth at 128); the others do not depend on N.
+///
+/// ```
+/// use bellwether::Notification;
+/// let mode: Notification = "some:3".parse()?;
+/// assert_eq!(mode, Notification::Some(3));
+/// assert_eq!(Notification::default(), Notification::Some(2));
+/// # Ok::<(), bellwether::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notification {

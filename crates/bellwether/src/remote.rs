@@ -34,6 +34,12 @@ pub fn names() -> Result<Vec<String>> {
 
 /// Asks a running server how it is; without a name the only one that runs.
 ///
+/// ```no_run
+/// let status = bellwether::remote::status(Some("8080"))?;
+/// println!("{} handlers, {} requests", status.handlers.len(), status.totals.requests);
+/// # Ok::<(), bellwether::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::Name`] when no server has the name, or when there is none or several to choose from.
 pub fn status(name: Option<&str>) -> Result<Status> {

@@ -47,6 +47,18 @@ pub struct Server {
 ///
 /// Every setting has a default that is right for most; only [`Builder::listen`] has none, except
 /// under systemd, whose sockets are taken when no address is given.
+///
+/// ```no_run
+/// use bellwether::{Notification, Server};
+/// let server = Server::builder()
+///     .listen("127.0.0.1:8080?backlog=1024")
+///     .listen("unix:/run/shop.sock?mode=660")
+///     .handlers(8)
+///     .notification(Notification::Turn)
+///     .name("shop")
+///     .open()?;
+/// # Ok::<(), bellwether::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Builder {
     addresses: Vec<String>,

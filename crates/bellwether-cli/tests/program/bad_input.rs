@@ -56,13 +56,9 @@ fn a_file_is_no_directory() {
 
 #[test]
 fn a_wrong_directory_is_found_before_anything_is_opened() {
-    let launch = Launch::of(PROGRAM);
-    let socket = format!("unix:{}", text(&launch.path("never.sock")));
-    // A backlog of 1 would be the first thing to show in the banner.
-    let launch = launch.args(["serve", "none", "--listen", &socket]).env("BELLWETHER_LOG", "trace");
-    let mut run = launch.start();
-    assert_eq!(run.wait().code(), Some(78));
-    assert_eq!(run.stderr().lines().count(), 1, "{}", run.stderr());
+    // The address is wrong too, but nobody has looked at it yet.
+    let arguments = ["serve", "no/such/place", "--listen", "unix:/no/such/folder/web.sock"];
+    refused(Launch::of(PROGRAM).args(arguments), 78, &["no/such/place", "No such file"]);
 }
 
 #[test]
@@ -153,4 +149,15 @@ fn status_says_that_nobody_runs() {
 fn status_says_that_a_name_is_unknown() {
     let launch = Launch::of(PROGRAM).args(["status", "--name", "ghost"]);
     refused(launch, 69, &["ghost", "none runs", "try: start one"]);
+}
+
+#[test]
+fn without_an_address_the_default_is_taken() {
+    // Whoever has the port, now it is taken: the server under test never opens it.
+    let _taken = std::net::TcpListener::bind("127.0.0.1:8080");
+    refused(Launch::of(PROGRAM).arg("serve"), 69, &["127.0.0.1:8080", "choose another"]);
+    let script = r#"export LISTEN_PID=1 LISTEN_FDS=1; exec "$0" serve"#;
+    refused(shell(script), 69, &["127.0.0.1:8080", "choose another"]);
+    let script = r#"export LISTEN_PID=$$ LISTEN_FDS=0; exec "$0" serve"#;
+    refused(shell(script), 69, &["127.0.0.1:8080", "choose another"]);
 }

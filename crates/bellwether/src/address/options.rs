@@ -12,6 +12,14 @@ use std::str::FromStr;
 /// | `defer_accept=on\|off\|SECONDS` | a connection counts as arrived when its first data has come | on for HTTP, off otherwise |
 /// | `v6only=on\|off` | an IPv6 address takes no IPv4 clients | off |
 /// | `mode=OCTAL` | permissions of a socket file | 666 less the umask |
+///
+/// ```
+/// use bellwether::{Defer, Options};
+/// let options: Options = "backlog=64&defer_accept=5".parse()?;
+/// assert_eq!(options.backlog, Some(64));
+/// assert_eq!(options.defer_accept, Some(Defer::Seconds(5)));
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {

@@ -23,8 +23,11 @@ use crate::sys::{clock, process};
 
 /// After so many pauses in a row without any handler ever ready, the server gives up.
 const BOOT_ATTEMPTS: u32 = 4;
-/// A handler that lived this long has a slot's earlier crashes forgiven.
-const SETTLED: Duration = Duration::from_secs(10);
+/// A handler that served this long has its slot's earlier crashes forgiven.
+///
+/// Short, so that a storm of kills from outside is answered at once, each; what a slot can cost is
+/// bounded all the same: ten forks a second, of which one takes about half a millisecond.
+const SETTLED: Duration = Duration::from_millis(100);
 
 static CRASH_LINES: OncePerSecond = OncePerSecond::new();
 
