@@ -346,6 +346,7 @@ impl Server {
             threads,
             notification,
             orphan_grace,
+            descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
             inherited: self.inherited,
         };
         let times = Times {

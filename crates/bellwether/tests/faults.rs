@@ -1,7 +1,7 @@
 //! Faults of handlers, template, spawner and kernel, on real processes: what each may cost.
 //!
 //! One file a kind of fault, under faults/; what they share is in tracer.rs (faults of the kernel,
-//! injected by strace), clients.rs and looks.rs.
+//! injected by strace), clients.rs, journal.rs and looks.rs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,6 +22,8 @@ mod crashes;
 mod first_process;
 #[path = "faults/forks.rs"]
 mod forks;
+#[path = "faults/journal.rs"]
+mod journal;
 #[path = "faults/looks.rs"]
 mod looks;
 #[path = "faults/orphans.rs"]

@@ -1,7 +1,11 @@
 //! Whatever is wrong is said, with what to try, and leaves nothing behind.
 
 use std::fs;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::process::Command;
+
+use rustix::net::{AddressFamily, SocketType};
 
 use crate::kit::Launch;
 use crate::stage::{PROGRAM, has, refused, serving, shell, text};
@@ -153,11 +157,21 @@ fn status_says_that_a_name_is_unknown() {
 
 #[test]
 fn without_an_address_the_default_is_taken() {
-    // Whoever has the port, now it is taken: the server under test never opens it.
-    let _taken = std::net::TcpListener::bind("127.0.0.1:8080");
+    let _taken = take("127.0.0.1:8080");
     refused(Launch::of(PROGRAM).arg("serve"), 69, &["127.0.0.1:8080", "choose another"]);
     let script = r#"export LISTEN_PID=1 LISTEN_FDS=1; exec "$0" serve"#;
     refused(shell(script), 69, &["127.0.0.1:8080", "choose another"]);
     let script = r#"export LISTEN_PID=$$ LISTEN_FDS=0; exec "$0" serve"#;
     refused(shell(script), 69, &["127.0.0.1:8080", "choose another"]);
+}
+
+/// Takes an address, or finds it taken: the server under test never opens it. Two runs of this
+/// test may take it together.
+fn take(address: &str) -> rustix::io::Result<OwnedFd> {
+    let address: SocketAddr = address.parse().unwrap();
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    rustix::net::sockopt::set_socket_reuseport(&socket, true)?;
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, 1)?;
+    Ok(socket)
 }

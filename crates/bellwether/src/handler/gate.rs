@@ -203,22 +203,15 @@ where
     H: Fn(Connection) -> T + 'static,
     T: Future<Output = ()> + Send + 'static,
 {
-    let slot = shift.seat.slot;
+    let room = Arc::clone(&shift.room);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(slot, %error, "the runtime could not start");
-            return Departure::NotStarted;
-        }
+        Err(error) => return room.post.not_started(&error.into()),
     };
-    let room = Arc::clone(&shift.room);
     runtime.block_on(async move {
         let handler = match start(shift).await {
             Ok(handler) => handler,
-            Err(error) => {
-                tracing::error!(slot, %error, "the handler could not start");
-                return Departure::NotStarted;
-            }
+            Err(error) => return room.post.not_started(&error),
         };
         let _ = started.send(());
         while let Some(connection) = arrivals.recv().await {

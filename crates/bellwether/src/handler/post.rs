@@ -5,7 +5,9 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::Departure;
 use crate::address::Listener;
+use crate::error::BoxError;
 use crate::notification::{Notification, Waiter};
 use crate::scoreboard::bell::Bell;
 use crate::scoreboard::control::{ControlView, Order};
@@ -57,6 +59,8 @@ impl Seat {
 /// Everything that a handler has: nothing else survives the fork.
 pub(crate) struct Post {
     pub(crate) seat: Seat,
+    /// Distinguishes this process from its predecessors and successors in the slot.
+    pub(crate) ticket: u64,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) notification: Notification,
     pub(crate) orphan_grace: Duration,
@@ -82,7 +86,14 @@ impl Post {
         if self.broken_up.load(Ordering::Acquire) {
             return Order::Leave;
         }
-        self.control.order(self.seat.slot)
+        self.control.order(self.seat.slot, self.ticket)
+    }
+
+    /// Says why this handler cannot start, and ends all its threads.
+    pub(crate) fn not_started(&self, error: &BoxError) -> Departure {
+        tracing::error!(slot = self.seat.slot, %error, "the handler could not start");
+        self.break_up();
+        Departure::NotStarted
     }
 
     /// Makes all threads of this handler leave, and lets the spawner see it coming.

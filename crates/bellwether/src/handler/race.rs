@@ -48,16 +48,10 @@ impl Departure {
 
 fn one_thread<H: Handler>(mut handler: H, post: &Post, thread: usize) -> Departure {
     let pristine = handler.clone();
-    if let Err(error) = handler.start(&post.seat(thread)) {
-        tracing::error!(slot = post.seat.slot, %error, "the handler could not start");
-        return Departure::NotStarted;
-    }
-    match Racer::new(post, thread) {
+    let started = handler.start(&post.seat(thread));
+    match started.and_then(|()| Ok(Racer::new(post, thread)?)) {
         Ok(mut racer) => racer.race(&mut handler, &pristine),
-        Err(error) => {
-            tracing::error!(slot = post.seat.slot, %error, "the handler cannot wait for requests");
-            Departure::NotStarted
-        }
+        Err(error) => post.not_started(&error),
     }
 }
 

@@ -13,7 +13,16 @@ const HANDLERS: usize = 0;
 const ORDERS: usize = 8;
 const WORDS: usize = ORDERS + MAX_SLOTS;
 
+/// The low bits of an order's word; above them stands the ticket.
+const ORDER_BITS: u32 = 2;
+const SERVE: u64 = 0;
+const LEAVE: u64 = 1;
+const FINISH: u64 = 2;
+
 /// What the handler in a slot is to do.
+///
+/// In the page it stands beside the ticket of the slot's rightful occupant, so that a process
+/// which the spawner has given up does not take the orders of its successor for its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Wait, accept, serve.
@@ -49,14 +58,14 @@ impl ControlPage {
         &self.fd
     }
 
-    /// Tells the handler in `slot` what to do.
-    pub(crate) fn order(&self, slot: usize, order: Order) {
+    /// Tells the handler with this ticket in `slot` what to do.
+    pub(crate) fn order(&self, slot: usize, ticket: u64, order: Order) {
         let word = match order {
-            Order::Serve => 0,
-            Order::Leave => 1,
-            Order::Finish => 2,
+            Order::Serve => SERVE,
+            Order::Leave => LEAVE,
+            Order::Finish => FINISH,
         };
-        self.page[ORDERS + slot].store(word, Ordering::Release);
+        self.page[ORDERS + slot].store(ticket << ORDER_BITS | word, Ordering::Release);
     }
 
     /// Tells all handlers how many of them serve.
@@ -69,11 +78,13 @@ impl ControlPage {
 pub(crate) struct ControlView(View);
 
 impl ControlView {
-    /// Returns what the handler in `slot` is to do.
-    pub(crate) fn order(&self, slot: usize) -> Order {
-        match self.0.get(ORDERS + slot) {
-            0 => Order::Serve,
-            2 => Order::Finish,
+    /// Returns what the handler with this ticket in `slot` is to do.
+    pub(crate) fn order(&self, slot: usize, ticket: u64) -> Order {
+        let word = self.0.get(ORDERS + slot);
+        match word & ((1 << ORDER_BITS) - 1) {
+            _ if word >> ORDER_BITS != ticket => Order::Leave,
+            SERVE => Order::Serve,
+            FINISH => Order::Finish,
             _ => Order::Leave,
         }
     }
@@ -93,11 +104,18 @@ mod tests {
     fn an_order_reaches_its_slot_alone() {
         let page = ControlPage::new().unwrap();
         let view = page.view().unwrap();
-        page.order(3, Order::Finish);
-        assert_eq!(view.order(3), Order::Finish);
-        assert_eq!(view.order(2), Order::Serve);
-        page.order(3, Order::Serve);
-        assert_eq!(view.order(3), Order::Serve);
+        page.order(2, 7, Order::Serve);
+        page.order(3, 8, Order::Finish);
+        assert_eq!(view.order(3, 8), Order::Finish);
+        assert_eq!(view.order(2, 7), Order::Serve);
+    }
+
+    #[test]
+    fn whoever_is_not_the_rightful_occupant_is_to_leave() {
+        let page = ControlPage::new().unwrap();
+        let view = page.view().unwrap();
+        page.order(3, 8, Order::Serve);
+        assert_eq!(view.order(3, 7), Order::Leave);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub(crate) struct Control {
     _folder: RuntimeDir,
     pub(crate) socket: UnixListener,
     clients: [Option<Client>; CLIENTS],
+    /// Until when nobody is let in, for want of descriptors.
+    pub(crate) shut_until: Option<Duration>,
 }
 
 struct Client {
@@ -73,13 +75,23 @@ impl Control {
             )
         })?;
         socket.set_nonblocking(true).doing("set O_NONBLOCK on the control socket")?;
-        Ok(Self { _folder: folder, socket, clients: [const { None }; CLIENTS] })
+        Ok(Self { _folder: folder, socket, clients: [const { None }; CLIENTS], shut_until: None })
     }
 
     /// Lets the next client in; returns its number and stream to be watched.
+    ///
+    /// When there is no descriptor left for a client, the door stays shut for a second: who
+    /// knocks would otherwise wake the spawner without end.
     pub(crate) fn admit(&mut self, now: Duration) -> Option<(usize, &OwnedFd)> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let stream = rustix::net::accept_with(&self.socket, flags).ok()?;
+        let stream = match rustix::net::accept_with(&self.socket, flags) {
+            Ok(stream) => stream,
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return None,
+            Err(_) => {
+                self.shut_until = Some(now + Duration::from_secs(1));
+                return None;
+            }
+        };
         if !may_command(&stream) {
             tracing::warn!("a control client of another user was turned away");
             return None;
@@ -134,7 +146,7 @@ impl Control {
 
     /// Returns when the next client will have taken too long.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.clients.iter().flatten().map(|client| client.until).min()
+        self.clients.iter().flatten().map(|client| client.until).chain(self.shut_until).min()
     }
 
     fn client(&mut self, number: usize) -> Option<&mut Client> {

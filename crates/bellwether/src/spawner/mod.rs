@@ -9,6 +9,7 @@
 //! [`look`] looks after the buffer, [`report`] tells.
 
 mod control;
+mod descriptors;
 mod event;
 mod fork;
 mod life;
@@ -112,11 +113,12 @@ impl Spawner {
             .doing("become the parent of orphaned handlers (PR_SET_CHILD_SUBREAPER)")?;
         Process::open(rustix::process::getpid())
             .doing("hold processes by descriptor (pidfd_open, Linux 5.3)")?;
+        let limits = descriptors::raise(pool.max, pool.listeners.len())?;
         let bell_file = bell::file().doing("create the bell page")?;
         let spawner = Self {
             name: pool.name,
             load,
-            pattern: pool.pattern,
+            pattern: Pattern { descriptors: limits, ..pool.pattern },
             times: pool.times,
             min: pool.min,
             max: pool.max,
@@ -229,6 +231,10 @@ impl Spawner {
             events.push(Event::Look);
         }
         self.control.dismiss_late(now);
+        if late(self.control.shut_until) {
+            self.control.shut_until = None;
+            self.watch_control();
+        }
     }
 
     /// The next moment at which something is due without anything happening.
@@ -267,6 +273,16 @@ impl Spawner {
             // A client that cannot be watched runs into its deadline.
             let _ = self.poller.add(stream, token, Interest::Read);
         }
+        if self.control.shut_until.is_some() {
+            self.watch_control();
+        }
+    }
+
+    /// Hears who knocks, unless the door is shut.
+    fn watch_control(&self) {
+        let interest =
+            if self.control.shut_until.is_some() { Interest::HangUp } else { Interest::Read };
+        let _ = self.poller.change(&self.control.socket, Source::Control.token(), interest);
     }
 
     fn hear_client(&mut self, number: usize) {

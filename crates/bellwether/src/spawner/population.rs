@@ -109,7 +109,7 @@ impl Spawner {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (ours, theirs) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        self.page.order(index, Order::Serve);
+        self.page.order(index, ticket, Order::Serve);
         template.ask(Request { slot: index, ticket }, &theirs, &page)?;
         self.poller.add(&ours, Source::Channel(index).token(), Interest::Read)?;
         self.slots[index].occupant = Some(Occupant {
@@ -128,8 +128,8 @@ impl Spawner {
     /// Orders a handler to finish and leave; closing the channel wakes all its threads.
     fn dismiss(&self, index: usize) {
         let order = if self.stopping.is_some() { Order::Finish } else { Order::Leave };
-        self.page.order(index, order);
         let Some(occupant) = &self.slots[index].occupant else { return };
+        self.page.order(index, occupant.ticket, order);
         if let Some(channel) = &occupant.channel {
             let _ = rustix::net::shutdown(channel, Shutdown::Write);
         }

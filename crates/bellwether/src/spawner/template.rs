@@ -14,10 +14,10 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Rlimit, Signal};
 
-use super::fork;
 use super::message::{Answer, LONGEST, Request};
+use super::{descriptors as limits, fork};
 use crate::address::Listener;
 use crate::error::BoxError;
 use crate::handler::Departure;
@@ -41,6 +41,8 @@ pub(crate) struct Pattern {
     pub(crate) threads: usize,
     pub(crate) notification: Notification,
     pub(crate) orphan_grace: Duration,
+    /// The limits of open descriptors as they were before the spawner raised them.
+    pub(crate) descriptors: Rlimit,
     /// Descriptors that the application had opened before the server started.
     pub(crate) inherited: Vec<RawFd>,
 }
@@ -143,6 +145,7 @@ impl<'a> Workshop<'a> {
         // A load that hangs does not hear its socket close.
         let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
         name_process("bw:template");
+        limits::restore(&self.0.pattern.descriptors);
         let mut keep = self.0.kept();
         keep.extend([socket, self.0.bell, self.0.control.file()].map(AsRawFd::as_raw_fd));
         descriptors::close_all_but(&keep);
@@ -165,7 +168,7 @@ impl<'a> Workshop<'a> {
         let telemetry = Telemetry::map(&order.page, pattern.threads, order.received);
         let pages = (telemetry, self.0.control.view(), Bell::map(self.0.bell));
         let (Ok(telemetry), Ok(control), Ok(bell)) = pages else { return Departure::NotStarted };
-        let Order { request: Request { slot, .. }, channel, page, .. } = order;
+        let Order { request: Request { slot, ticket }, channel, page, .. } = order;
         drop(page);
         let mut keep = self.0.kept();
         keep.push(channel.as_raw_fd());
@@ -177,6 +180,7 @@ impl<'a> Workshop<'a> {
                 thread: 0,
                 threads: pattern.threads,
             },
+            ticket,
             listeners: std::mem::take(self.0.listeners),
             notification: pattern.notification,
             orphan_grace: pattern.orphan_grace,

@@ -1,8 +1,9 @@
 //! Applications that do not start: H17 and H18 of the fault catalogue.
 
 use crate::clients::Door;
+use crate::journal::{alarms, assert_rare, said};
 use crate::kit::{Kill, Launch, PATIENCE, Run, assert_quiescent, eventually, example};
-use crate::looks::{alarms, assert_rare, finish, idle_in, said, total};
+use crate::looks::{finish, idle_in, total};
 
 fn launch(words: &[&str]) -> Run {
     Launch::of(example("pool")).arg("127.0.0.1:0").args(words).start()
@@ -99,7 +100,14 @@ fn a_slot_that_never_starts_does_not_delay_the_others_after_a_crash() {
     let spawned = total(&run, "spawned");
     let killed = idle_in(&run, 0);
     Kill::of(killed).expect("it was alive");
-    eventually(PATIENCE, "another handler in slot 0", || (idle_in(&run, 0) != killed).then_some(()));
-    assert_eq!(total(&run, "spawned"), spawned + 1, "it did not wait for slot 1: {:?}", alarms(&run));
+    eventually(PATIENCE, "another handler in slot 0", || {
+        (idle_in(&run, 0) != killed).then_some(())
+    });
+    assert_eq!(
+        total(&run, "spawned"),
+        spawned + 1,
+        "it did not wait for slot 1: {:?}",
+        alarms(&run)
+    );
     finish(run);
 }

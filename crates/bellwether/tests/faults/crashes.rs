@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use rustix::process::{Pid as Process, Signal, kill_process};
 
 use crate::clients::Door;
-use crate::kit::{Hold, Pid, ZombieWatch};
-use crate::looks::{alarms, assert_rare, busy_and_idle, finish, handler, number, said, total};
+use crate::journal::{alarms, assert_rare, said};
+use crate::kit::{
+    Hold, Kill, Launch, PATIENCE, Pid, Run, ZombieWatch, eventually, example, processes,
+};
+use crate::looks::{busy_and_idle, finish, handler, number, template, total};
 use crate::pool::start;
 
 #[test]
@@ -56,6 +59,47 @@ fn a_handler_that_crashes_is_replaced_and_the_others_notice_nothing() {
 #[test]
 fn a_handler_that_exits_unasked_is_a_crash_even_with_status_0() {
     end_by("exit", "exited with status 0");
+}
+
+fn handlers_beneath(run: &Run) -> usize {
+    let family = processes::children(run.pid());
+    family.iter().filter(|it| it.name.starts_with("bw:handler") && !it.is_zombie()).count()
+}
+
+#[test]
+fn a_template_that_is_killed_is_replaced_and_the_handlers_serve_on() {
+    let run = start(&["handlers=2"]);
+    let (door, before, dead) = (Door::of(&run), run.handler_pids(), template(&run));
+    Kill::of(dead).expect("it was alive");
+    eventually(PATIENCE, "another template", || {
+        door.ask("pid");
+        processes::children(run.pid())
+            .iter()
+            .any(|it| it.name == "bw:template" && it.pid != dead && !it.is_zombie())
+            .then_some(())
+    });
+    assert_eq!(run.handler_pids(), before, "nobody else died");
+    Kill::of(before[0]).expect("it was alive");
+    run.wait_ready(2);
+    assert_eq!(total(&run, "crashed"), 1);
+    finish(run);
+}
+
+#[test]
+fn a_template_that_is_killed_while_it_forks_leaves_no_handler_that_nobody_knows() {
+    for round in 0..10 {
+        let pool = Launch::of(example("pool")).args(["127.0.0.1:0", "handlers=32"]);
+        let run = pool.start();
+        eventually(PATIENCE, "some handlers", || (handlers_beneath(&run) >= round).then_some(()));
+        let template = eventually(PATIENCE, "the template", || {
+            let family = processes::children(run.pid());
+            family.iter().find(|it| it.name == "bw:template").map(|it| it.pid)
+        });
+        Kill::of(template).expect("it was alive");
+        run.wait_ready(32);
+        assert_eq!(handlers_beneath(&run), 32, "round {round}: as many as are known");
+        finish(run);
+    }
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::process::{Command, Stdio};
 use rustix::process::{Signal, kill_process};
 
 use crate::clients::Door;
+use crate::journal::alarms;
 use crate::kit::{
-    Launch, PATIENCE, Pid, Run, assert_conserved, assert_quiescent, eventually, example,
-    processes,
+    Launch, PATIENCE, Pid, Run, assert_conserved, assert_quiescent, eventually, example, processes,
 };
-use crate::looks::{alarms, total};
+use crate::looks::total;
 
 /// A process tree of its own, which dies with its root.
 const NAMESPACE: [&str; 4] = ["--pid", "--fork", "--mount-proc", "--kill-child"];

@@ -3,10 +3,9 @@
 use std::time::Instant;
 
 use crate::clients::Door;
+use crate::journal::{alarms, assert_rare, said};
 use crate::kit::{Launch, PATIENCE, Pid, Run, eventually, example};
-use crate::looks::{
-    alarms, assert_rare, busy_and_idle, finish, handler, idle_in, number, said, total,
-};
+use crate::looks::{busy_and_idle, finish, handler, idle_in, number, total};
 use crate::pool::start;
 use crate::tracer::{Tracer, can_trace};
 

@@ -1,9 +1,10 @@
 //! The end of a server, asked for at inconvenient moments.
 
 use crate::clients::Door;
+use crate::journal::{alarms, said};
 use crate::kit::run::Signal;
 use crate::kit::{Launch, PATIENCE, Run, assert_conserved, assert_quiescent, eventually, example};
-use crate::looks::{alarms, busy_and_idle, idle_in, said};
+use crate::looks::{busy_and_idle, idle_in};
 use crate::pool::start;
 use crate::tracer::{Tracer, can_trace};
 
@@ -86,19 +87,21 @@ fn a_refusal_while_the_buffer_is_emptied_loses_no_request() {
     if !can_trace() {
         return;
     }
-    for errno in ["ECONNABORTED", "EINTR", "EMFILE"] {
+    // The second try comes after the order to empty the buffer was heard.
+    let faults = ["ECONNABORTED:when=1", "EINTR:when=2", "ECONNABORTED:when=2", "EMFILE:when=2"];
+    for fault in faults {
         let mut run = start(&["handlers=1"]);
         let (door, pid) = (Door::of(&run), idle_in(&run, 0));
         let hold = door.hold();
         let mut clients: Vec<_> = (0..3).map(|_| door.say("pid")).collect();
         wait_for_depth(&run, 3);
         let calls = "accept4,accept,recvfrom"; // it waits for the word of its client
-        let fault = format!("accept4,accept:error={errno}:when=1");
-        let tracer = Tracer::attach(&run, pid, calls, &[&fault]);
+        let injection = format!("accept4,accept:error={fault}");
+        let tracer = Tracer::attach(&run, pid, calls, &[&injection]);
         ask_to_stop(&run, Signal::TERM);
         hold.release();
         for client in &mut clients {
-            assert_eq!(client.answer(), Some(pid.to_string()), "{errno}: a request was lost");
+            assert_eq!(client.answer(), Some(pid.to_string()), "{fault}: a request was lost");
         }
         tracer.detach();
         assert_stopped(&mut run);
@@ -146,7 +149,9 @@ fn a_server_that_is_ended_while_handlers_are_born_leaves_nobody_behind() {
         let pool = Launch::of(example("pool")).args(["127.0.0.1:0", "handlers=32"]);
         let mut run = pool.start();
         // Later in each round: at the first handler, at the second, …
-        eventually(PATIENCE, "some handlers", || (run.processes().len() >= 2 + round).then_some(()));
+        eventually(PATIENCE, "some handlers", || {
+            (run.processes().len() >= 2 + round).then_some(())
+        });
         run.signal(Signal::QUIT);
         assert_stopped(&mut run);
     }

@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Instant;
 
+use crate::journal::{alarms, assert_rare};
 use crate::kit::{
     Hold, Kill, Launch, Ledger, Outcome, PATIENCE, Pid, Run, Until, Verdict, assert_conserved,
     eventually, example, load, processes,
 };
-use crate::looks::{alarms, assert_rare, finish, idle_in, template};
+use crate::looks::{finish, idle_in, template};
 use crate::tracer::{ALL, Tracer, can_trace};
 
 /// Requests after each kill.

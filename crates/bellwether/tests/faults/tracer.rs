@@ -65,8 +65,9 @@ impl Tracer {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let output = run.path(&format!("strace.{number}"));
         let mut command = strace(&output, calls);
-        let faults = faults.iter().map(|fault| format!("inject={fault}"));
-        faults.for_each(|fault| drop(command.args(["-e", &fault])));
+        for fault in faults {
+            command.args(["-e", &format!("inject={fault}")]);
+        }
         let strace = command.args(more).args(["-p", &pid.to_string()]).spawn().unwrap();
         Self { strace, output }
     }
