@@ -15,6 +15,16 @@ pub(crate) struct Crew {
     pub(crate) notification: Notification,
 }
 
+impl Crew {
+    pub(crate) const fn of(server: &Server) -> Self {
+        Self {
+            handlers: server.handlers(),
+            threads: server.threads(),
+            notification: server.notification(),
+        }
+    }
+}
+
 impl fmt::Display for Crew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let each =

@@ -26,25 +26,25 @@ Exit status:
 
 const EXAMPLES: &str = "\
 Examples:
-  bellwether serve                         a welcome page on http://127.0.0.1:8080/
-  bellwether serve public --listen :8080   the files in `public`, on all interfaces
-  bellwether status                        how it is, for people
-  bellwether status --json                 the same, for programs";
+  bellwether serve                   a welcome page on http://127.0.0.1:8080/
+  bellwether serve public -l :8080   the files in `public`, on all interfaces
+  bellwether status                  how it is, for people
+  bellwether status --json           the same, for programs";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
   bellwether serve
   bellwether serve public --listen :8080 --handlers 8
-  bellwether serve public --listen '[::1]:8080?backlog=512' --listen unix:/run/web.sock
+  bellwether serve public -l '[::1]:80?backlog=512' -l unix:/run/web.sock
   bellwether serve --notification all --name demo
   BELLWETHER_LOG=debug bellwether serve public
 
 Environment:
-  BELLWETHER_LOG          what to log: off, error, warn, info (default), debug or trace
+  BELLWETHER_LOG          what to log: off, error, warn, info, debug or trace
   BELLWETHER_RUNTIME_DIR  where locks and control sockets are kept (default:
                           /run/bellwether, $XDG_RUNTIME_DIR/bellwether or
                           /tmp/bellwether-UID, the first that applies)
-  LISTEN_FDS, LISTEN_PID  sockets passed by systemd; used where no --listen is given
+  LISTEN_FDS, LISTEN_PID  sockets passed by systemd, used without --listen
   NO_COLOR                no colours in the log, even on a terminal";
 
 const STATUS_EXAMPLES: &str = "\
@@ -91,7 +91,7 @@ pub(crate) struct Serve {
     /// HOST:PORT, :PORT (all interfaces), unix:/PATH, unix:@NAME, fd:N or systemd:NAME. Options
     /// follow as in 127.0.0.1:8080?backlog=512&nodelay=off: backlog=N, nodelay=on|off,
     /// defer_accept=on|off|SECONDS, v6only=on|off, mode=OCTAL (of a socket file).
-    #[arg(long, value_name = "ADDRESS", value_parser = read_as::<Address>)]
+    #[arg(short, long, value_name = "ADDRESS", value_parser = read_as::<Address>)]
     pub(crate) listen: Vec<Address>,
 
     /// How many handler processes [default: one a processor, at least 2].

@@ -19,8 +19,8 @@ const ADDRESS: &str = "127.0.0.1:8080";
 pub(crate) fn run(order: &Serve) -> Result<(), Ending> {
     log::start()?;
     let folder = order.dir.as_deref().map(Folder::at).transpose()?;
-    let crew = crew(order);
-    let server = open(order, &crew)?;
+    let server = open(order)?;
+    let crew = Crew::of(&server);
     let stopped = match folder {
         Some(folder) => serve_files(server, &crew, folder)?,
         None => serve_welcome(server, crew)?,
@@ -29,21 +29,15 @@ pub(crate) fn run(order: &Serve) -> Result<(), Ending> {
     Ok(())
 }
 
-fn crew(order: &Serve) -> Crew {
-    // What the library takes too, but does not tell.
-    let handlers = order.handlers.unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(2, |processors| processors.get().max(2))
-    });
-    Crew { handlers, threads: order.threads, notification: order.notification }
-}
-
-fn open(order: &Serve, crew: &Crew) -> Result<Server> {
+fn open(order: &Serve) -> Result<Server> {
     let mut server = Server::builder()
-        .handlers(crew.handlers)
-        .threads(crew.threads)
-        .notification(crew.notification)
+        .threads(order.threads)
+        .notification(order.notification)
         .stop_grace(Duration::from_secs(order.stop_grace))
         .defer_accept(Defer::ON);
+    if let Some(handlers) = order.handlers {
+        server = server.handlers(handlers);
+    }
     for address in &order.listen {
         server = server.listen(address);
     }

@@ -39,11 +39,16 @@ pub enum Error {
         /// Why, and what to try.
         problem: String,
     },
-    /// A server's name is taken, or no server has it.
+    /// Another server owns the name.
     Name {
         /// The server's name.
         name: String,
-        /// Who has it, or who else runs, and what to try.
+        /// Who has it and what to try.
+        problem: String,
+    },
+    /// No running server answers, or several do and none was chosen.
+    NoServer {
+        /// Where it was looked for, who runs instead, and what to try.
         problem: String,
     },
     /// No handler ever became ready.
@@ -69,7 +74,7 @@ impl Error {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Parse { .. } => 64,
-            Self::Open { .. } | Self::Name { .. } => 69,
+            Self::Open { .. } | Self::Name { .. } | Self::NoServer { .. } => 69,
             Self::Boot { .. } | Self::System { .. } => 70,
             Self::Configure { .. } => 78,
         }
@@ -104,7 +109,8 @@ impl fmt::Display for Error {
             Self::Open { address, problem } => {
                 write!(f, "cannot open address {address}: {problem}")
             }
-            Self::Name { name, problem } => write!(f, "server `{name}`: {problem}"),
+            Self::Name { name, problem } => write!(f, "cannot be named `{name}`: {problem}"),
+            Self::NoServer { problem } => f.write_str(problem),
             Self::Boot { problem } => write!(f, "no handler became ready: {problem}"),
             Self::System { doing, source } => write!(f, "cannot {doing}: {source}"),
         }

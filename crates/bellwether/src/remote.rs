@@ -41,7 +41,7 @@ pub fn names() -> Result<Vec<String>> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Name`] when no server has the name, or when there is none or several to choose from.
+/// [`Error::NoServer`] when none has the name, or when there is none or several to choose from.
 pub fn status(name: Option<&str>) -> Result<Status> {
     let name = match name {
         Some(name) => name.to_owned(),
@@ -56,12 +56,20 @@ pub fn status(name: Option<&str>) -> Result<Status> {
 
 fn only_one() -> Result<String> {
     let mut names = names()?;
-    let missing = |problem: String| Error::Name { name: "?".into(), problem };
     match names.len() {
-        0 => Err(missing(format!("no server runs here (looked in {})", base().display()))),
         1 => Ok(names.remove(0)),
-        _ => Err(missing(format!("several run; choose one with --name: {}", names.join(", ")))),
+        0 => Err(nobody(&format!("no server runs (looked in {})", base().display()))),
+        _ => {
+            let problem = format!("several servers run; choose with --name: {}", names.join(", "));
+            Err(Error::NoServer { problem })
+        }
     }
+}
+
+fn nobody(problem: &str) -> Error {
+    let hint = "start one with `bellwether serve`; those of another user, or with another \
+                BELLWETHER_RUNTIME_DIR, are not seen";
+    Error::NoServer { problem: format!("{problem}; {hint}") }
 }
 
 fn ask(name: &str, command: &str) -> Result<String> {
@@ -78,13 +86,12 @@ fn ask(name: &str, command: &str) -> Result<String> {
 
 fn connect(name: &str, socket: &Path) -> Result<UnixStream> {
     UnixStream::connect(socket).map_err(|error| {
-        let running = names().unwrap_or_default();
-        let others = if running.is_empty() {
-            "none runs".into()
-        } else {
-            format!("running: {}", running.join(", "))
-        };
-        let problem = format!("no such server answers at {} ({error}; {others})", socket.display());
-        Error::Name { name: name.into(), problem }
+        let at = format!("no server `{name}` answers at {} ({error})", socket.display());
+        match names().unwrap_or_default() {
+            running if running.is_empty() => nobody(&format!("{at}; none runs")),
+            running => {
+                Error::NoServer { problem: format!("{at}; running: {}", running.join(", ")) }
+            }
+        }
     })
 }

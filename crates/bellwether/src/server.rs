@@ -235,6 +235,24 @@ impl Server {
         &self.listeners
     }
 
+    /// Returns the number of handler processes that the server will keep.
+    #[must_use]
+    pub const fn handlers(&self) -> usize {
+        self.settings.handlers
+    }
+
+    /// Returns the number of threads in each handler.
+    #[must_use]
+    pub const fn threads(&self) -> usize {
+        self.settings.threads
+    }
+
+    /// Returns who wakes when a request arrives.
+    #[must_use]
+    pub const fn notification(&self) -> Notification {
+        self.settings.notification
+    }
+
     /// Returns the server's name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -147,7 +147,7 @@ fn a_handler_killed_while_it_writes_its_page_stops_nobody() {
     let mut run = start(&["handlers=4"]);
     let address = run.socket_addr();
     let held: Vec<_> = (0..3).map(|_| Held::open(address)).collect();
-    for _ in 0..50 {
+    for _ in 0..20 {
         say(address, "abort");
         run.status();
     }

@@ -99,7 +99,7 @@ fn a_privileged_port_needs_a_privilege() {
 fn a_path_that_is_too_long_for_a_socket_is_refused() {
     let path = format!("unix:/tmp/{}.sock", "x".repeat(120));
     let launch = Launch::of(PROGRAM).args(["serve", "--listen", &path]);
-    refused(launch, 78, &[&path, "at most 107", "try: a short path"]);
+    refused(launch, 78, &[&path, "at most 107", "choose a shorter one"]);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn the_folder_of_a_socket_must_be_there() {
     let folder = launch.path("nowhere");
     let socket = format!("unix:{}/web.sock", text(&folder));
     let launch = launch.args(["serve", "--listen", &socket]);
-    refused(launch, 78, &[text(&folder), "does not exist", "try: "]);
+    refused(launch, 78, &[text(&folder), "does not exist", "make it or choose"]);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn an_interface_of_another_machine_is_refused() {
 #[test]
 fn a_number_that_is_not_open_is_refused() {
     let launch = shell(r#"exec "$0" serve --listen fd:9 9>&-"#);
-    refused(launch, 78, &["fd:9", "not open", "try: "]);
+    refused(launch, 78, &["fd:9", "not open", "must pass a listening socket"]);
 }
 
 #[test]
@@ -146,13 +146,13 @@ fn a_runtime_directory_that_cannot_be_is_refused() {
 
 #[test]
 fn status_says_that_nobody_runs() {
-    refused(Launch::of(PROGRAM).arg("status"), 69, &["no server runs", "try: start one"]);
+    refused(Launch::of(PROGRAM).arg("status"), 69, &["no server runs", "start one"]);
 }
 
 #[test]
 fn status_says_that_a_name_is_unknown() {
     let launch = Launch::of(PROGRAM).args(["status", "--name", "ghost"]);
-    refused(launch, 69, &["ghost", "none runs", "try: start one"]);
+    refused(launch, 69, &["ghost", "none runs", "start one"]);
 }
 
 #[test]

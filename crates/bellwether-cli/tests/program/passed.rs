@@ -45,13 +45,13 @@ fn a_socket_can_be_passed_by_number() {
 #[test]
 fn descriptors_that_were_promised_and_not_passed_are_refused() {
     let script = r#"exec 3<&-; export LISTEN_PID=$$ LISTEN_FDS=999; exec "$0" serve"#;
-    refused(shell(script), 78, &["systemd:", "descriptor 3 is not open", "try: unset LISTEN_FDS"]);
+    refused(shell(script), 78, &["LISTEN_FDS=999", "descriptor 3 is not open", "must pass"]);
 }
 
 #[test]
 fn a_passed_descriptor_that_is_no_socket_is_refused() {
     let script = r#"exec 3</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$0" serve"#;
-    refused(shell(script), 78, &["systemd:", "not a socket", "try: unset LISTEN_FDS"]);
+    refused(shell(script), 78, &["LISTEN_FDS=1", "not a socket"]);
 }
 
 #[test]

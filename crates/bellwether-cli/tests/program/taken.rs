@@ -19,7 +19,7 @@ fn a_busy_port_is_refused_and_its_owner_serves_on() {
     let mut first = serve(&[]);
     let address = first.socket_addr().to_string();
     let launch = Launch::of(PROGRAM).args(["serve", "--listen", &address, "--name", "second"]);
-    refused(launch, 69, &[&address, "another process has it", "try: --listen 127.0.0.1:0"]);
+    refused(launch, 69, &[&address, "another process has it", "port 0"]);
     assert_eq!(raw(&first, "GET /whoami", "").status, 200);
     assert_eq!(first.stop().code(), Some(0));
 }

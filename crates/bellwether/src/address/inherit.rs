@@ -7,7 +7,7 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use super::listener::Kind;
 use super::open::{Defaults, overflows_before, set_tcp_options};
-use super::{Address, Listener};
+use super::{Address, Listener, Place};
 use crate::error::{Doing, Error, Result};
 use crate::sys::descriptors;
 
@@ -69,17 +69,17 @@ pub(super) fn systemd(
 
 /// Takes over one listening stream socket by its number.
 pub(super) fn descriptor(fd: RawFd, address: &Address, defaults: Defaults) -> Result<Listener> {
-    let named = if matches!(address.place, super::Place::Systemd(_)) {
-        format!("{address} (descriptor {fd})")
-    } else {
-        address.to_string()
+    let named = match (&address.place, std::env::var("LISTEN_FDS")) {
+        (Place::Systemd(_), Ok(count)) => format!("LISTEN_FDS={count}"),
+        _ => address.to_string(),
     };
-    let not_open = |_| Error::configure(&named, format!("descriptor {fd} is not open"));
-    let borrowed_check = descriptors::take(fd).map_err(not_open)?;
-    match checked(borrowed_check, &named) {
-        Ok((fd, kind)) => adopt(fd, kind, address, defaults),
-        Err(error) => Err(error),
-    }
+    let not_open = |_| {
+        let hint = "whoever starts this process must pass a listening socket under this number";
+        Error::configure(&named, format!("descriptor {fd} is not open; {hint}"))
+    };
+    let taken = descriptors::take(fd).map_err(not_open)?;
+    let (fd, kind) = checked(taken, &named)?;
+    adopt(fd, kind, address, defaults)
 }
 
 /// Lets only a listening stream socket through; anything else is given back untouched.

@@ -25,7 +25,9 @@ pub(crate) struct Defaults {
 pub(crate) fn open_all(addresses: &[Address], defaults: Defaults) -> Result<Vec<Listener>> {
     let mut listeners = Vec::new();
     for (i, address) in addresses.iter().enumerate() {
-        if addresses.iter().take(i).any(|earlier| earlier.place == address.place) {
+        // Port 0 twice means two ports.
+        let chosen_later = matches!(address.place, Place::Tcp { port: 0, .. });
+        if !chosen_later && addresses.iter().take(i).any(|other| other.place == address.place) {
             return Err(Error::configure(address, "the address is given twice; leave one out"));
         }
         listeners.extend(open(address, defaults)?);
@@ -139,7 +141,10 @@ pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd> {
 pub(super) fn refused(address: &Address, errno: Errno) -> Error {
     let uid = rustix::process::geteuid();
     let problem = match errno {
-        Errno::ADDRINUSE => "another process has it (`ss -lp` names it; or choose another)".into(),
+        Errno::ADDRINUSE => {
+            "another process has it (`ss -lp` names it); choose another, or port 0 for a free one"
+                .into()
+        }
         Errno::ACCESS => format!(
             "permission denied (as uid {uid}; give CAP_NET_BIND_SERVICE or a port above 1023)"
         ),

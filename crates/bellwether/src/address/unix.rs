@@ -52,8 +52,9 @@ impl Drop for SocketFile {
 pub(super) fn open_path(address: &Address, path: &Path) -> Result<Listener> {
     if path.as_os_str().len() > LONGEST {
         let length = path.as_os_str().len();
-        let problem =
-            format!("the path has {length} bytes, but a socket's path has at most {LONGEST}");
+        let problem = format!(
+            "the path has {length} bytes, but a socket's path has at most {LONGEST}; choose a shorter one"
+        );
         return Err(Error::configure(address, problem));
     }
     let name = SocketAddrUnix::new(path).map_err(|errno| refused(address, errno))?;
@@ -138,10 +139,18 @@ fn clear_stale(address: &Address, path: &Path, name: &SocketAddrUnix) -> Result<
 fn cannot_bind(address: &Address, path: &Path, errno: Errno) -> Error {
     let folder = path.parent().unwrap_or(path).display();
     match errno {
-        Errno::NOENT => Error::configure(address, format!("the folder {folder} does not exist")),
+        Errno::NOENT => Error::configure(
+            address,
+            format!("the folder {folder} does not exist; make it or choose another path"),
+        ),
         Errno::ACCESS | Errno::PERM | Errno::ROFS => {
             let uid = rustix::process::geteuid();
-            Error::open(address, format!("permission denied in {folder} (as uid {uid})"))
+            Error::open(
+                address,
+                format!(
+                    "permission denied in {folder} (as uid {uid}); choose a folder that it may write"
+                ),
+            )
         }
         other => refused(address, other),
     }
