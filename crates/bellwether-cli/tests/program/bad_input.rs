@@ -38,7 +38,8 @@ fn a_value_that_cannot_be_used_is_refused_with_78() {
     check(&["--handlers", "99999"], &["handlers", "99999", "choose 1 to"]);
     check(&["--threads", "0"], &["threads", "0 is not possible", "choose 1 to"]);
     check(&["--threads", "99999"], &["threads", "99999", "choose 1 to"]);
-    check(&["--listen", "127.0.0.1:0"], &["127.0.0.1:0", "given twice"]);
+    let twice = ["--listen", "127.0.0.1:8391", "--listen", "127.0.0.1:8391"];
+    check(&twice, &["127.0.0.1:8391", "given twice"]);
 }
 
 #[test]

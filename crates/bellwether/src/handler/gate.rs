@@ -248,9 +248,10 @@ impl Gate {
             }
         };
         match stop {
-            Stop::Order(Order::Finish) => {
-                racer.empty_buffer(|_, connection| self.admit(connection))
-            }
+            Stop::Order(Order::Finish) => racer.empty_buffer(|_, connection| {
+                self.admit(connection);
+                Ok(())
+            }),
             Stop::Order(_) => Departure::Done,
             Stop::Depart(departure) => {
                 post.break_up();
@@ -269,7 +270,7 @@ impl Gate {
         match racer.next(None)? {
             Outcome::Won(connection) => self.admit(connection),
             Outcome::Message => self.hear_freed(),
-            Outcome::Nothing => {}
+            Outcome::Lost | Outcome::Nothing => {}
         }
         Ok(())
     }

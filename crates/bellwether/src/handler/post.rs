@@ -16,6 +16,12 @@ use crate::scoreboard::telemetry::Telemetry;
 /// The byte by which a handler says that it waits for requests.
 pub(crate) const READY: u8 = b'R';
 
+/// The byte after which a handler says why it cannot start.
+pub(crate) const NOT_STARTED: u8 = b'E';
+
+/// The most bytes that are heard of such words.
+pub(crate) const LAST_WORDS: usize = 512;
+
 /// The byte by which the spawner asks an idle handler to look into the buffer.
 pub(crate) const NUDGE: u8 = b'N';
 
@@ -91,7 +97,11 @@ impl Post {
 
     /// Says why this handler cannot start, and ends all its threads.
     pub(crate) fn not_started(&self, error: &BoxError) -> Departure {
-        tracing::error!(slot = self.seat.slot, %error, "the handler could not start");
+        // The spawner tells it, as often as it is fit to be told.
+        tracing::debug!(slot = self.seat.slot, "the handler could not start: {error}");
+        let mut words = vec![NOT_STARTED];
+        words.extend(error.to_string().bytes().take(LAST_WORDS - 1));
+        let _ = rustix::io::write(&self.channel, &words);
         self.break_up();
         Departure::NotStarted
     }

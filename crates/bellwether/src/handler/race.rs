@@ -59,6 +59,8 @@ fn one_thread<H: Handler>(mut handler: H, post: &Post, thread: usize) -> Departu
 pub(crate) enum Outcome {
     /// A connection to serve.
     Won(Connection),
+    /// Another was first, or nothing was there.
+    Lost,
     /// Nothing for this thread.
     Nothing,
     /// A message other than the spawner's.
@@ -91,6 +93,15 @@ impl From<io::Error> for Stop {
 const SUSPICIOUS: u32 = 64;
 
 static SHORTAGE: OncePerSecond = OncePerSecond::new();
+
+/// What to try against a shortage.
+const fn hint(errno: rustix::io::Errno) -> &'static str {
+    match errno {
+        rustix::io::Errno::MFILE => "; allow more descriptors (ulimit -n, LimitNOFILE=)",
+        rustix::io::Errno::NFILE => "; the machine has no descriptors left (sysctl fs.file-max)",
+        _ => "",
+    }
+}
 
 /// One thread's part in the race.
 pub(crate) struct Racer<'a> {
@@ -132,16 +143,18 @@ impl<'a> Racer<'a> {
 
     fn race<H: Handler>(&mut self, handler: &mut H, pristine: &H) -> Departure {
         let stop = loop {
-            match self.next(None) {
+            let served = match self.next(None) {
                 Ok(Outcome::Won(connection)) => self.serve(handler, pristine, connection),
-                Ok(_) => {}
-                Err(stop) => break stop,
+                other => other.map(drop),
+            };
+            if let Err(stop) = served {
+                break stop;
             }
         };
         match stop {
-            Stop::Order(Order::Finish) => self.empty_buffer(|racer, connection| {
-                racer.serve(handler, pristine, connection);
-            }),
+            Stop::Order(Order::Finish) => {
+                self.empty_buffer(|racer, connection| racer.serve(handler, pristine, connection))
+            }
             Stop::Order(_) => Departure::Done,
             Stop::Depart(departure) => {
                 self.post.break_up();
@@ -200,7 +213,7 @@ impl<'a> Racer<'a> {
         {
             return self.refused(listener, rustix::io::Errno::INVAL);
         }
-        Ok(Outcome::Nothing)
+        Ok(Outcome::Lost)
     }
 
     fn accept(&self, listener: usize) -> Result<Accepted, rustix::io::Errno> {
@@ -224,9 +237,18 @@ impl<'a> Racer<'a> {
         }
         if let Some(pause) = pause {
             if SHORTAGE.allows() {
-                tracing::warn!(slot, %errno, pause_ms = pause.as_millis(), "cannot accept, waiting");
+                let pause_ms = pause.as_millis();
+                tracing::warn!(
+                    slot,
+                    pause_ms,
+                    "cannot accept, staying out: {errno}{}",
+                    hint(errno)
+                );
             }
+            // Not idle: it need not be asked to look into the buffer.
+            self.line.busy();
             self.stay_out(Some(pause))?;
+            self.line.idle();
         }
         Ok(Outcome::Nothing)
     }
@@ -259,7 +281,12 @@ impl<'a> Racer<'a> {
         })
     }
 
-    fn serve<H: Handler>(&self, handler: &mut H, pristine: &H, connection: Connection) {
+    fn serve<H: Handler>(
+        &self,
+        handler: &mut H,
+        pristine: &H,
+        connection: Connection,
+    ) -> Result<(), Stop> {
         self.line.busy();
         let served = catch_unwind(AssertUnwindSafe(|| handler.handle(connection)));
         self.line.requested();
@@ -267,32 +294,41 @@ impl<'a> Racer<'a> {
             self.line.completed();
         } else {
             self.line.aborted();
-            self.replace(handler, pristine);
+            self.replace(handler, pristine)?;
         }
         self.line.idle();
+        Ok(())
     }
 
     /// A panic may have left the handler half changed: go on with a fresh one.
-    fn replace<H: Handler>(&self, handler: &mut H, pristine: &H) {
+    fn replace<H: Handler>(&self, handler: &mut H, pristine: &H) -> Result<(), Stop> {
         tracing::error!(slot = self.post.seat.slot, "a request panicked; its connection is closed");
         *handler = pristine.clone();
-        if let Err(error) = handler.start(&self.post.seat(self.thread)) {
-            tracing::error!(slot = self.post.seat.slot, %error, "a fresh handler could not start");
-        }
+        let started = handler.start(&self.post.seat(self.thread));
+        started.map_err(|error| Stop::Depart(self.post.not_started(&error)))
     }
 
     /// Takes what still waits in the buffers, so that nothing is lost when the address closes.
     pub(crate) fn empty_buffer(
         &mut self,
-        mut serve: impl FnMut(&mut Self, Connection),
+        mut serve: impl FnMut(&mut Self, Connection) -> Result<(), Stop>,
     ) -> Departure {
+        // The order has been heard; from here on only pauses are waited for.
+        let _ = self.waiter.not_any_more(&self.post.channel);
         for (i, listener) in self.post.listeners.iter().enumerate() {
             // An inherited buffer is its owner's; an abstract name cannot be closed to newcomers,
             // hence the bound.
             let most = if listener.is_inherited() { 0 } else { listener.backlog().unwrap_or(0) };
             for _ in 0..most {
-                let Ok(Outcome::Won(connection)) = self.attempt(i) else { break };
-                serve(self, connection);
+                let served = match self.attempt(i) {
+                    Ok(Outcome::Won(connection)) => serve(self, connection),
+                    Ok(Outcome::Lost) => break,
+                    // That one failed on its way; the next may not.
+                    other => other.map(drop),
+                };
+                if let Err(Stop::Depart(departure)) = served {
+                    return departure;
+                }
             }
         }
         Departure::Done

@@ -9,11 +9,12 @@ use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, SocketFlags, sockopt};
+use rustix::net::{RecvFlags, SendFlags, SocketFlags};
 use serde::Deserialize;
 
 use super::runtime_dir::RuntimeDir;
 use crate::error::{Doing, Error, Result};
+use crate::handler::refusal::OncePerSecond;
 
 /// The longest command line.
 const LONGEST: usize = 4096;
@@ -21,6 +22,8 @@ const LONGEST: usize = 4096;
 const CLIENTS: usize = 32;
 /// How long one client may take for its command and for reading the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+static STRANGERS: OncePerSecond = OncePerSecond::new();
 
 /// What a client can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -93,7 +96,9 @@ impl Control {
             }
         };
         if !may_command(&stream) {
-            tracing::warn!("a control client of another user was turned away");
+            if STRANGERS.allows() {
+                tracing::warn!("a control client of another user was turned away");
+            }
             return None;
         }
         let number = self.clients.iter().position(Option::is_none)?;
@@ -199,8 +204,8 @@ impl Client {
 
 /// Root and the user who started the server may command it (SO_PEERCRED, unix(7)).
 fn may_command(stream: &OwnedFd) -> bool {
-    sockopt::socket_peercred(stream)
-        .is_ok_and(|peer| peer.uid.is_root() || peer.uid == rustix::process::geteuid())
+    let own = rustix::process::geteuid().as_raw();
+    crate::sys::socket::peer(stream).is_ok_and(|(_, uid)| uid == 0 || uid == own)
 }
 
 #[cfg(test)]

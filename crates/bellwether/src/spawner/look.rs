@@ -19,14 +19,16 @@ impl Spawner {
     pub(super) fn look(&mut self) {
         self.mend_listeners();
         self.read_telemetry();
-        let stands = self.depth() > 0;
-        if stands && self.stood {
+        self.tell_of_crashes();
+        let (depth, accepted) = (self.depth(), self.totals().accepted);
+        // The buffer is a queue: what stood in it at the last look is gone by now if as many
+        // were accepted since.
+        let passed = accepted.saturating_sub(self.accepted_seen);
+        if depth > 0 && passed < u64::from(self.stood) {
             self.nudge_the_idle();
         }
-        self.stood = stands;
-        let accepted = self.totals().accepted;
-        let active = stands || accepted != self.accepted_seen;
-        self.accepted_seen = accepted;
+        let active = depth > 0 || passed > 0;
+        (self.stood, self.accepted_seen) = (depth, accepted);
         self.watch = self.watch.looked(clock::now(), active);
         if self.watch == Watch::Asleep {
             self.arm_listeners();

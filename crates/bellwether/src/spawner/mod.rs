@@ -5,10 +5,12 @@
 //! writes, and signals nobody whom the kernel does not call its child.
 //!
 //! All that happens comes as an [`event::Event`] through one queue into one `match`. What a slot
-//! goes through is decided by [`life::step`], a pure function; [`population`] carries it out,
-//! [`look`] looks after the buffer, [`report`] tells.
+//! goes through is decided by [`life::step`], a pure function; [`population`] carries it out with
+//! [`birth`] and [`death`]; [`look`] looks after the buffer, [`report`] tells.
 
+mod birth;
 mod control;
+mod death;
 mod descriptors;
 mod event;
 mod fork;
@@ -95,14 +97,18 @@ pub(crate) struct Spawner {
     gone: Totals,
     waits_gone: Vec<u64>,
     cut: u64,
+    /// How many of the crashes have been told in the log.
+    crashes_told: u64,
 
     started: Duration,
     watch: Watch,
-    /// Whether something waited in a buffer at the last look.
-    stood: bool,
+    /// What waited in the buffers at the last look.
+    stood: u32,
     accepted_seen: u64,
     /// When a stop began.
     stopping: Option<Duration>,
+    /// Whether everything is to end at once.
+    doomed: bool,
     verdict: Option<Error>,
 }
 
@@ -141,11 +147,13 @@ impl Spawner {
             gone: Totals::default(),
             waits_gone: Vec::new(),
             cut: 0,
+            crashes_told: 0,
             started: clock::now(),
             watch: Watch::Asleep,
-            stood: false,
+            stood: 0,
             accepted_seen: 0,
             stopping: None,
+            doomed: false,
             verdict: None,
         };
         spawner.watch_all().doing("watch the descriptors of the spawner")?;
@@ -184,7 +192,7 @@ impl Spawner {
             Event::Knock => self.admit_client(),
             Event::Client(number) => self.hear_client(number),
             Event::Expired(slot) => self.apply(slot, life::Event::Expired),
-            Event::TemplateLate => self.template.iter_mut().for_each(Template::kill),
+            Event::TemplateLate => self.template_late(),
             Event::Look => self.look(),
         }
     }
@@ -251,7 +259,7 @@ impl Spawner {
 
     fn signalled(&mut self, signal: i32) {
         if signal == libc::SIGQUIT || self.stopping.is_some() {
-            tracing::warn!(signal, "ending at once");
+            tracing::warn!("ending at once, told by {}", slot::signal_name(signal));
             self.stop();
             self.doom();
         } else {

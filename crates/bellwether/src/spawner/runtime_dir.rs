@@ -118,8 +118,8 @@ fn is_still(open: &File, path: &Path) -> bool {
 fn taken(name: &str, path: &Path) -> Error {
     let owner = std::os::unix::net::UnixStream::connect(path.join(SOCKET))
         .ok()
-        .and_then(|socket| rustix::net::sockopt::socket_peercred(&socket).ok())
-        .map_or_else(String::new, |peer| format!(", process {}", peer.pid));
+        .and_then(|socket| crate::sys::socket::peer(&socket).ok())
+        .map_or_else(String::new, |(pid, _)| format!(", process {pid}"));
     let problem = format!("a running server has it{owner}; choose another with --name");
     Error::Name { name: name.into(), problem }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Slot {
     pub(crate) until: Option<Duration>,
     pub(crate) occupant: Option<Occupant>,
     pub(crate) crashes: Backoff,
+    /// For handlers of this slot that never became ready, while others do.
+    pub(crate) boots: Backoff,
 }
 
 /// The process in a slot.
@@ -32,13 +34,23 @@ pub(crate) struct Occupant {
     pub(crate) telemetry: TelemetryView,
     /// The last snapshot that made sense.
     pub(crate) seen: Snapshot,
+    /// Why it could not start, in its own words.
+    pub(crate) last_words: Option<String>,
+    /// Whether this spawner has told it to leave.
+    pub(crate) dismissed: bool,
     /// Whether this spawner has sent it a deadly signal.
     pub(crate) condemned: bool,
 }
 
 impl Slot {
     pub(crate) const fn new() -> Self {
-        Self { state: State::Vacant, until: None, occupant: None, crashes: Backoff::crash() }
+        Self {
+            state: State::Vacant,
+            until: None,
+            occupant: None,
+            crashes: Backoff::crash(),
+            boots: Backoff::boot(),
+        }
     }
 
     pub(crate) fn pid(&self) -> Option<Pid> {
@@ -58,6 +70,12 @@ impl Occupant {
     }
 }
 
+/// Makes a handler's words fit to be shown: one line, nothing that moves a cursor.
+pub(crate) fn plain(words: &[u8]) -> String {
+    let words = String::from_utf8_lossy(words);
+    words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// A child process, held by a descriptor that can never mean another one.
 pub(crate) struct Process {
     pub(crate) pid: Pid,
@@ -74,12 +92,16 @@ impl Process {
     ///
     /// The pid came in a message; a message may lie, the kernel does not: waiting for a process
     /// that is not a child fails with ECHILD.
-    pub(crate) fn signal(&self, signal: Signal) {
+    ///
+    /// Returns whether it is; an orphan that is not yet adopted will be in a moment.
+    pub(crate) fn signal(&self, signal: Signal) -> bool {
         use std::os::fd::AsFd;
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        if rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), look).is_ok() {
+        let ours = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), look).is_ok();
+        if ours {
             let _ = rustix::process::pidfd_send_signal(&self.pidfd, signal);
         }
+        ours
     }
 }
 
@@ -87,7 +109,7 @@ impl Process {
 pub(crate) fn describe(status: WaitStatus) -> String {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => match Departure::from_code(code) {
-            Some(Departure::NotStarted) => "it could not start (see its own message)".into(),
+            Some(Departure::NotStarted) => "it could not start".into(),
             Some(Departure::Listener) => "its listener was broken".into(),
             Some(Departure::Broken) => "it could not go on (see its own message)".into(),
             _ => format!("exited with status {code}"),
@@ -97,7 +119,7 @@ pub(crate) fn describe(status: WaitStatus) -> String {
     }
 }
 
-const fn signal_name(signal: i32) -> &'static str {
+pub(crate) const fn signal_name(signal: i32) -> &'static str {
     match signal {
         libc::SIGHUP => "SIGHUP",
         libc::SIGINT => "SIGINT",

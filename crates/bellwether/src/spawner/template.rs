@@ -56,6 +56,8 @@ pub(crate) struct Template {
     pub(crate) until: Option<Duration>,
     /// Whether the spawner has ended it on purpose.
     pub(crate) condemned: bool,
+    /// How it ended; what it bore last may still be told.
+    pub(crate) ended: Option<rustix::process::WaitStatus>,
 }
 
 /// Everything a new template takes with it from the spawner.
@@ -65,6 +67,14 @@ pub(crate) struct Dowry<'a> {
     pub(crate) listeners: &'a mut Vec<Listener>,
     pub(crate) control: &'a ControlPage,
     pub(crate) bell: &'a OwnedFd,
+}
+
+/// What came of listening to a template.
+pub(crate) enum Heard {
+    Answer(Answer),
+    Nothing,
+    /// Nobody is left who could say anything.
+    End,
 }
 
 impl Template {
@@ -79,7 +89,7 @@ impl Template {
         rustix::io::ioctl_fionbio(&ours, true)?;
         let pid = fork::template(|| Workshop::open(dowry, &theirs))?;
         let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-        Ok(Self { pid, pidfd, socket: ours, until: None, condemned: false })
+        Ok(Self { pid, pidfd, socket: ours, until: None, condemned: false, ended: None })
     }
 
     /// Asks for a handler. Never blocks: a template that does not listen is an error.
@@ -99,16 +109,21 @@ impl Template {
     }
 
     /// Returns the next answer, if one has come; rubbish is skipped.
-    pub(crate) fn answer(&self) -> Option<Answer> {
+    pub(crate) fn answer(&self) -> Heard {
         let mut bytes = [0; LONGEST];
         loop {
-            let (length, _) =
-                rustix::net::recv(&self.socket, &mut bytes, RecvFlags::DONTWAIT).ok()?;
-            if length == 0 {
-                return None; // the template is gone; its exit will tell
-            }
-            if let Some(answer) = Answer::decode(bytes.get(..length)?) {
-                return Some(answer);
+            match rustix::net::recv(&self.socket, &mut bytes, RecvFlags::DONTWAIT) {
+                // Its side is closed by all who had it: template and go-betweens.
+                Ok((0, _)) => return Heard::End,
+                Ok((length, _)) => {
+                    if let Some(answer) = bytes.get(..length).and_then(Answer::decode) {
+                        return Heard::Answer(answer);
+                    }
+                }
+                // It died with requests unread; what it had said before is still there.
+                Err(rustix::io::Errno::CONNRESET) => {}
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Heard::Nothing,
+                Err(_) => return Heard::End,
             }
         }
     }

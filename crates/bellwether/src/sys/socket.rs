@@ -52,6 +52,14 @@ pub(crate) fn tcp_quiet_ms(connection: impl AsFd) -> io::Result<u32> {
     Ok(info[if has_data { LAST_DATA_RECV } else { LAST_ACK_RECV }])
 }
 
+/// The process (0: one that cannot be seen from here) and the user at the other side.
+///
+/// Asked here and not by `rustix`, whose type has no room for process 0.
+pub(crate) fn peer(socket: impl AsFd) -> io::Result<(u32, u32)> {
+    let [pid, uid, _gid] = get_option::<3>(socket, libc::SOL_SOCKET, libc::SO_PEERCRED)?;
+    Ok((pid, uid))
+}
+
 /// How many connections the kernel has dropped at this listener since it was opened.
 ///
 /// SK_MEMINFO_DROPS is word 8 of SO_MEMINFO (linux/sock_diag.h).

@@ -67,7 +67,7 @@ fn a_thread_that_does_not_start_takes_its_handler_with_it_at_once() {
 #[track_caller]
 fn failures(run: &Run, number: usize) -> Vec<u64> {
     eventually(PATIENCE, &format!("{number} failures"), || {
-        let lines = said(run, "the handler could not start slot=1");
+        let lines = said(run, "the handler could not start: this slot fails slot=1");
         (lines.len() >= number).then(|| lines.iter().map(|line| line.ms).collect())
     })
 }

@@ -140,7 +140,7 @@ fn a_handler_that_does_not_finish_in_its_grace_is_ended() {
     ask_to_stop(&run, Signal::TERM);
     assert_stopped(&mut run);
     assert_eq!(spinner.answer(), None);
-    assert_eq!(said(&run, "too late, ending it").len(), 1);
+    assert_eq!(said(&run, "a handler took too long, ending it").len(), 1);
 }
 
 #[test]

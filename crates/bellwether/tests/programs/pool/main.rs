@@ -133,7 +133,11 @@ fn set(builder: Builder, handler: &mut Obedient, load: &mut String, word: &str) 
 }
 
 fn main() -> std::process::ExitCode {
-    tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
     match run() {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {

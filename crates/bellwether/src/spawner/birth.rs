@@ -1,0 +1,165 @@
+//! How handlers come into being: the template is asked, and heard.
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::{Pid, Signal};
+
+use super::Spawner;
+use super::event::Source;
+use super::life::{Event, State};
+use super::message::{Answer, Request};
+use super::slot::{Occupant, Process, plain};
+use super::template::{Dowry, Heard, Template};
+use crate::error::Error;
+use crate::handler::post::{LAST_WORDS, NOT_STARTED, READY};
+use crate::scoreboard::control::Order;
+use crate::scoreboard::telemetry::{self, Snapshot, TelemetryView};
+use crate::sys::clock;
+use crate::sys::poller::Interest;
+
+impl Spawner {
+    pub(super) fn fork_template(&mut self) {
+        let dowry = Dowry {
+            pattern: self.pattern.clone(),
+            load: &self.load,
+            listeners: &mut self.listeners,
+            control: &self.page,
+            bell: &self.bell_file,
+        };
+        let forked = Template::fork(dowry).and_then(|template| {
+            self.poller.add(&template.socket, Source::Template.token(), Interest::Read)?;
+            Ok(template)
+        });
+        match forked {
+            Ok(template) => self.template = Some(template),
+            Err(error) => self.boot_failed(&format!("the template could not be forked: {error}")),
+        }
+    }
+
+    pub(super) fn ask_for_handler(&mut self, index: usize) {
+        self.tickets += 1;
+        match self.try_to_ask(index, self.tickets) {
+            Ok(()) => self.gone.spawned += 1,
+            Err(error) => {
+                self.boot_failed(&format!("a handler could not be asked for: {error}"));
+                self.apply(index, Event::NotForked);
+            }
+        }
+    }
+
+    pub(super) fn try_to_ask(&mut self, index: usize, ticket: u64) -> std::io::Result<()> {
+        let template = self.template.as_ref().ok_or(std::io::ErrorKind::NotConnected)?;
+        let page = telemetry::file(self.pattern.threads)?;
+        let telemetry = TelemetryView::map(&page, self.pattern.threads)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (ours, theirs) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        self.page.order(index, ticket, Order::Serve);
+        template.ask(Request { slot: index, ticket }, &theirs, &page)?;
+        self.poller.add(&ours, Source::Channel(index).token(), Interest::Read)?;
+        self.slots[index].occupant = Some(Occupant {
+            ticket,
+            asked_at: clock::now(),
+            ready_at: None,
+            process: None,
+            channel: Some(ours),
+            telemetry,
+            seen: Snapshot::default(),
+            last_words: None,
+            dismissed: false,
+            condemned: false,
+        });
+        Ok(())
+    }
+
+    /// Hears what the template says about births.
+    pub(super) fn hear_template(&mut self) {
+        while let Some(template) = &self.template {
+            let answer = match template.answer() {
+                Heard::Answer(answer) => answer,
+                Heard::Nothing => break,
+                Heard::End => {
+                    // Its death is not known yet; when it is, this is heard again.
+                    let _ = self.poller.remove(&template.socket);
+                    if template.ended.is_some() {
+                        self.template_is_gone();
+                    }
+                    break;
+                }
+            };
+            match answer {
+                Answer::Born { slot, ticket, pid } => self.born(slot, ticket, pid),
+                Answer::NotForked { slot, ticket, problem } => {
+                    if self.is_current(slot, ticket) {
+                        self.boot_failed(&format!("it could not be forked: {problem}"));
+                        self.apply(slot, Event::NotForked);
+                    }
+                }
+                Answer::NotLoaded { problem } => self.not_loaded(&problem),
+            }
+        }
+    }
+
+    pub(super) fn not_loaded(&mut self, problem: &str) {
+        let problem = format!("the application could not be loaded: {problem}");
+        if self.ever_ready {
+            self.boot_failed(&problem);
+        } else {
+            self.fail(Error::Boot { problem });
+        }
+    }
+
+    pub(super) fn is_current(&self, slot: usize, ticket: u64) -> bool {
+        let occupant = self.slots.get(slot).and_then(|slot| slot.occupant.as_ref());
+        occupant.is_some_and(|occupant| occupant.ticket == ticket)
+    }
+
+    pub(super) fn born(&mut self, index: usize, ticket: u64, pid: i32) {
+        if !self.is_current(index, ticket) {
+            return;
+        }
+        let process = Pid::from_raw(pid).and_then(|pid| Process::open(pid).ok());
+        let slot = &mut self.slots[index];
+        let Some(occupant) = &mut slot.occupant else { return };
+        occupant.process = process;
+        // It was condemned before it had a name.
+        match slot.state {
+            State::Ending => self.condemn(index, Signal::TERM),
+            State::Killed => self.condemn(index, Signal::KILL),
+            _ => {}
+        }
+    }
+
+    pub(super) fn template_late(&mut self) {
+        match &mut self.template {
+            Some(template) if template.ended.is_none() => template.kill(),
+            _ => self.template_is_gone(),
+        }
+    }
+
+    /// Hears a handler: it is ready, or it is going.
+    pub(super) fn hear_handler(&mut self, index: usize, hung_up: bool) {
+        let Some(occupant) = self.slots.get_mut(index).and_then(|slot| slot.occupant.as_mut())
+        else {
+            return;
+        };
+        let Some(channel) = &occupant.channel else { return };
+        let mut said = [0; LAST_WORDS];
+        let length = rustix::io::read(channel, &mut said);
+        let words = said.get(..length.unwrap_or(0)).unwrap_or_default();
+        if words.first() == Some(&NOT_STARTED) {
+            occupant.last_words = Some(plain(&words[1..]));
+        }
+        if words.first() == Some(&READY) && occupant.ready_at.is_none() {
+            occupant.ready_at = Some(clock::now());
+            // It has nothing more to say; from now on only its silence matters.
+            let _ = self.poller.change(channel, Source::Channel(index).token(), Interest::HangUp);
+            self.ever_ready = true;
+            self.boot.reset();
+            self.slots[index].boots.reset();
+            self.apply(index, Event::Ready);
+        } else if hung_up || length == Ok(0) {
+            occupant.channel = None;
+            self.apply(index, Event::HungUp);
+        }
+    }
+}
