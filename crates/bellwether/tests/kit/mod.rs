@@ -43,7 +43,7 @@ pub use load::{Load, Until, load};
 pub use processes::{Pid, Process};
 pub use quiescent::{Baseline, assert_conserved, assert_descriptors, assert_quiescent};
 pub use record::{Record, RecordFile};
-pub use run::Run;
+pub use run::{Run, Signal};
 pub use verdict::Verdict;
 pub use wait::{PATIENCE, eventually, within};
 pub use zombies::ZombieWatch;

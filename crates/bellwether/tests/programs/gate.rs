@@ -1,0 +1,61 @@
+//! An asynchronous pool whose handlers do what the client says; for tests.
+//!
+//! `gate ADDRESS LIMIT [handlers=N] [threads=N] [notification=MODE] [start=fail]`.
+
+use std::io::Write;
+
+use bellwether::{Builder, Connection, Error, Server, Shift, Stream};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+async fn serve(connection: Connection) {
+    let Ok(stream) = Stream::try_from(connection) else { return };
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    if stream.read_line(&mut line).await.is_err() {
+        return;
+    }
+    let answer = match line.trim_end() {
+        "pid" => std::process::id().to_string(),
+        "panic" => panic!("as told"),
+        "hold" => {
+            let _ = stream.get_mut().write_all(b"held\n").await;
+            let _ = stream.read_line(&mut line).await;
+            "released".into()
+        }
+        other => format!("unknown: {other}"),
+    };
+    let _ = stream.get_mut().write_all(format!("{answer}\n").as_bytes()).await;
+}
+
+fn set(builder: Builder, word: &str) -> Builder {
+    match word.split_once('=') {
+        Some(("handlers", n)) => builder.handlers(n.parse().unwrap_or(0)),
+        Some(("threads", n)) => builder.threads(n.parse().unwrap_or(0)),
+        Some(("notification", mode)) => builder.notification(mode.parse().unwrap_or_default()),
+        _ => builder,
+    }
+}
+
+fn run() -> Result<(), Error> {
+    let mut words = std::env::args().skip(1);
+    let address = words.next().unwrap_or_else(|| "127.0.0.1:0".into());
+    let limit = words.next().and_then(|word| word.parse().ok()).unwrap_or(1);
+    let words: Vec<String> = words.collect();
+    let fails = words.iter().any(|word| word == "start=fail");
+    let builder = words.iter().fold(Server::builder().listen(address), |b, word| set(b, word));
+    builder.open()?.run_async(limit, move |_: Shift| async move {
+        if fails { Err("it was told to fail".into()) } else { Ok(serve) }
+    })?;
+    Ok(())
+}
+
+fn main() -> std::process::ExitCode {
+    tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            std::process::ExitCode::from(error.exit_code())
+        }
+    }
+}
