@@ -43,15 +43,13 @@ impl Spawner {
 
     pub(super) fn add_to_gone(&mut self, last: &Snapshot) {
         let gone = &mut self.gone;
-        gone.accepted += last.wins;
-        gone.completed += last.completed;
         // What it held when it died ended with it.
-        gone.aborted += last.wins - last.completed;
-        gone.requests += last.requests;
-        gone.wakeups += last.wakeups;
-        gone.losses += last.losses;
+        let ended = Snapshot { aborted: last.wins - last.completed, ..last.clone() };
+        gone.add(&ended);
         self.waits_gone.resize(telemetry::WAIT_BUCKETS, 0);
-        self.waits_gone.iter_mut().zip(last.waits).for_each(|(sum, count)| *sum += count);
+        for (sum, count) in self.waits_gone.iter_mut().zip(last.waits) {
+            *sum = sum.saturating_add(count);
+        }
     }
 
     /// Learns which children have ended, and how.

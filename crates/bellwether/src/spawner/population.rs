@@ -64,40 +64,49 @@ impl Spawner {
         }
     }
 
+    /// Ends the process of a slot.
     pub(super) fn condemn(&mut self, index: usize, signal: Signal) {
         let Some(occupant) = &mut self.slots[index].occupant else { return };
-        occupant.condemned = true;
-        match &occupant.process {
-            Some(process) => {
-                if !self.doomed {
-                    let signal = signal_name(signal.as_raw());
-                    let pid = process.pid.as_raw_pid();
-                    tracing::warn!(
-                        slot = index,
-                        pid,
-                        "a handler took too long, ending it: {signal}"
-                    );
-                }
-                if !process.signal(signal) {
-                    // Its go-between is still its parent: in a moment it is ours.
-                    self.slots[index].until = Some(clock::now() + Duration::from_millis(5));
-                }
+        let again = std::mem::replace(&mut occupant.condemned, true);
+        let is_deaf = occupant.channel.is_none();
+        if let Some(process) = &occupant.process {
+            if !self.doomed && !again {
+                let (pid, name) = (process.pid.as_raw_pid(), signal_name(signal.as_raw()));
+                tracing::warn!(slot = index, pid, "a handler took too long, ending it: {name}");
             }
+            if !process.signal(signal) {
+                let since = process.since;
+                self.not_ours(index, since);
+            }
+        } else if is_deaf {
             // Never heard of and deaf: there is no such process any more.
-            None if occupant.channel.is_none() => self.apply(index, Event::NotForked),
-            // Still in the making: a template that takes so long hangs.
-            None if self.stopping.is_none() => {
-                if let Some(template) = &mut self.template {
-                    template.kill();
-                }
-                let limit = self.times.boot.as_secs_f64();
-                self.boot_failed(&format!(
-                    "the application was not loaded, or not forked, within {limit} s"
-                ));
-            }
-            // The template is on its way out; what it bore last is still told.
-            None => {}
+            self.apply(index, Event::NotForked);
+        } else if self.stopping.is_none() {
+            self.template_hangs();
         }
+        // Else the template is on its way out; what it bore last is still told.
+    }
+
+    /// The kernel does not call it our child: not yet, because its go-between still lives, or
+    /// never, because the template lied.
+    fn not_ours(&mut self, index: usize, since: Duration) {
+        let now = clock::now();
+        if now.saturating_sub(since) < Duration::from_secs(1) {
+            self.slots[index].until = Some(now + Duration::from_millis(5));
+        } else {
+            self.apply(index, Event::NotForked);
+        }
+    }
+
+    /// A handler is still in the making, and its time is up.
+    fn template_hangs(&mut self) {
+        if let Some(template) = &mut self.template {
+            template.kill();
+        }
+        let limit = self.times.boot.as_secs_f64();
+        self.boot_failed(&format!(
+            "the application was not loaded, or not forked, within {limit} s"
+        ));
     }
 
     /// Begins a graceful stop: no newcomers, empty the buffer, finish, leave.

@@ -57,16 +57,10 @@ impl Spawner {
     pub(super) fn totals(&self) -> Totals {
         let mut sum = self.gone;
         for occupant in self.slots.iter().filter_map(|slot| slot.occupant.as_ref()) {
-            let seen = &occupant.seen;
-            sum.accepted += seen.wins;
-            sum.completed += seen.completed;
-            sum.aborted += seen.aborted;
-            sum.requests += seen.requests;
-            sum.wakeups += seen.wakeups;
-            sum.losses += seen.losses;
+            sum.add(&occupant.seen);
             sum.alive += 1;
         }
-        sum.in_flight = sum.accepted - sum.completed - sum.aborted;
+        sum.in_flight = sum.accepted.saturating_sub(sum.completed.saturating_add(sum.aborted));
         sum
     }
 
@@ -74,9 +68,28 @@ impl Spawner {
         let mut counts = self.waits_gone.clone();
         counts.resize(WAIT_BUCKETS, 0);
         for occupant in self.slots.iter().filter_map(|slot| slot.occupant.as_ref()) {
-            counts.iter_mut().zip(occupant.seen.waits).for_each(|(sum, count)| *sum += count);
+            for (sum, count) in counts.iter_mut().zip(occupant.seen.waits) {
+                *sum = sum.saturating_add(count);
+            }
         }
         Waits { counts }
+    }
+}
+
+impl Totals {
+    /// Adds what one handler says; liars can make the sums wrong, but not overflow.
+    pub(super) fn add(&mut self, seen: &Snapshot) {
+        let sums = [
+            (&mut self.accepted, seen.wins),
+            (&mut self.completed, seen.completed),
+            (&mut self.aborted, seen.aborted),
+            (&mut self.requests, seen.requests),
+            (&mut self.wakeups, seen.wakeups),
+            (&mut self.losses, seen.losses),
+        ];
+        for (sum, count) in sums {
+            *sum = sum.saturating_add(count);
+        }
     }
 }
 

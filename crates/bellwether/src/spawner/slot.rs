@@ -10,6 +10,7 @@ use super::life::State;
 use super::respawn::Backoff;
 use crate::handler::Departure;
 use crate::scoreboard::telemetry::{Snapshot, TelemetryView};
+use crate::sys::clock;
 
 /// One slot of the pool.
 pub(crate) struct Slot {
@@ -80,12 +81,14 @@ pub(crate) fn plain(words: &[u8]) -> String {
 pub(crate) struct Process {
     pub(crate) pid: Pid,
     pidfd: OwnedFd,
+    /// When it was first heard of.
+    pub(crate) since: Duration,
 }
 
 impl Process {
     pub(crate) fn open(pid: Pid) -> io::Result<Self> {
         let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-        Ok(Self { pid, pidfd })
+        Ok(Self { pid, pidfd, since: clock::now() })
     }
 
     /// Sends a signal, if the kernel agrees that the process is our child.
