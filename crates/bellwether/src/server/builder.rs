@@ -1,0 +1,192 @@
+//! The settings of a server, and opening it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Server;
+use crate::address::{Address, Defaults, Defer, Listener, inherit::Passed, open_all};
+use crate::error::{Doing, Error, Result};
+use crate::notification::Notification;
+use crate::scoreboard::control::MAX_SLOTS;
+use crate::scoreboard::telemetry::MAX_THREADS;
+use crate::spawner::{RuntimeDir, runtime_dir};
+use crate::sys::descriptors;
+
+/// The settings of a server.
+///
+/// Every setting has a default that is right for most; only [`Builder::listen`] has none, except
+/// under systemd, whose sockets are taken when no address is given.
+///
+/// ```no_run
+/// use bellwether::{Notification, Server};
+/// let server = Server::builder()
+///     .listen("127.0.0.1:8080?backlog=1024")
+///     .listen("unix:/run/shop.sock?mode=660")
+///     .handlers(8)
+///     .notification(Notification::Turn)
+///     .name("shop")
+///     .open()?;
+/// # Ok::<(), bellwether::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(super) addresses: Vec<String>,
+    pub(super) handlers: usize,
+    pub(super) threads: usize,
+    pub(super) notification: Notification,
+    pub(super) name: Option<String>,
+    pub(super) defer_accept: Defer,
+    pub(super) boot: Duration,
+    pub(super) grace: Duration,
+    pub(super) orphan_grace: Duration,
+    pub(super) runtime_dir: Option<PathBuf>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            addresses: Vec::new(),
+            handlers: std::thread::available_parallelism().map_or(2, |n| n.get().max(2)),
+            threads: 1,
+            notification: Notification::default(),
+            name: None,
+            defer_accept: Defer::Off,
+            boot: Duration::from_secs(60),
+            grace: Duration::from_secs(30),
+            orphan_grace: Duration::from_secs(10),
+            runtime_dir: None,
+        }
+    }
+}
+
+impl Builder {
+    /// Adds an address to listen on, in any form that [`Address`] reads.
+    ///
+    /// A wrong one is reported by [`Builder::open`].
+    #[must_use]
+    pub fn listen(mut self, address: impl ToString) -> Self {
+        self.addresses.push(address.to_string());
+        self
+    }
+
+    /// Sets the number of handler processes, 1 to 4096; default: one a processor, at least 2.
+    #[must_use]
+    pub const fn handlers(mut self, handlers: usize) -> Self {
+        self.handlers = handlers;
+        self
+    }
+
+    /// Sets the number of threads a handler, 1 to 1024; default 1.
+    #[must_use]
+    pub const fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Sets who wakes when a request arrives; default `some:2`.
+    #[must_use]
+    pub const fn notification(mut self, notification: Notification) -> Self {
+        self.notification = notification;
+        self
+    }
+
+    /// Names the server for `status` and its like; default: made from the first address.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets whether connections arrive with their first data only, where the address leaves it
+    /// open; default off, because a server that speaks first would never start.
+    #[must_use]
+    pub const fn defer_accept(mut self, defer: Defer) -> Self {
+        self.defer_accept = defer;
+        self
+    }
+
+    /// Sets how long a handler may take from its fork until it is ready; default 60 s.
+    #[must_use]
+    pub const fn boot_timeout(mut self, limit: Duration) -> Self {
+        self.boot = limit;
+        self
+    }
+
+    /// Sets how long a leaving handler may take to finish its requests before it is sent
+    /// SIGTERM; default 30 s. SIGKILL follows 5 s later.
+    #[must_use]
+    pub const fn stop_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Sets how long handlers serve on when their spawner has died; default 10 s.
+    #[must_use]
+    pub const fn orphan_grace(mut self, grace: Duration) -> Self {
+        self.orphan_grace = grace;
+        self
+    }
+
+    /// Sets the folder in which servers keep their locks and control sockets.
+    ///
+    /// Default: `BELLWETHER_RUNTIME_DIR`, else `/run/bellwether` for root, else `bellwether` in
+    /// `XDG_RUNTIME_DIR`, else `/tmp/bellwether-UID`.
+    #[must_use]
+    pub fn runtime_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.runtime_dir = Some(folder.into());
+        self
+    }
+
+    /// Opens the addresses and takes the name; no process is made yet.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the settings, the addresses or the name. Nothing is left behind.
+    pub fn open(self) -> Result<Server> {
+        descriptors::fill_standard().doing("open /dev/null for a closed standard descriptor")?;
+        check_range("handlers", self.handlers, MAX_SLOTS)?;
+        check_range("threads", self.threads, MAX_THREADS)?;
+        if let Notification::Some(0) = self.notification {
+            return Err(Error::configure("notification", "some:0 would wake nobody; use some:1"));
+        }
+        let inherited =
+            descriptors::open_now().doing("list the open descriptors in /proc/self/fd")?;
+        let addresses = self.parsed_addresses()?;
+        let defaults = Defaults { defer_accept: self.defer_accept };
+        let listeners = open_all(&addresses, defaults)?;
+        let (name, folder) = self.take_name(&listeners)?;
+        Ok(Server { settings: self, listeners, name, folder, inherited })
+    }
+
+    fn parsed_addresses(&self) -> Result<Vec<Address>> {
+        if !self.addresses.is_empty() {
+            return self.addresses.iter().map(|text| text.parse()).collect();
+        }
+        if Passed::from_environment()?.is_empty() {
+            return Err(Error::configure("listen", "no address is given; try 127.0.0.1:8080"));
+        }
+        Ok(vec!["systemd:".parse()?])
+    }
+
+    fn take_name(&self, listeners: &[Listener]) -> Result<(String, RuntimeDir)> {
+        let name = self.name.clone().unwrap_or_else(|| default_name(listeners));
+        let base = self.runtime_dir.clone().unwrap_or_else(runtime_dir::base);
+        let folder = RuntimeDir::take(&base, &name)?;
+        Ok((name, folder))
+    }
+}
+
+/// Makes a name from the port or the last part of the path of the first address.
+fn default_name(listeners: &[Listener]) -> String {
+    let address = listeners.first().map_or("server", Listener::address);
+    let last = address.rsplit([':', '/', '@']).find(|part| !part.is_empty()).unwrap_or("server");
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = last.chars().map(plain).take(48).collect();
+    name.trim_start_matches('.').to_owned()
+}
+
+fn check_range(what: &str, value: usize, most: usize) -> Result<()> {
+    if (1..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::configure(what, format!("{value} is not possible; choose 1 to {most}")))
+}
