@@ -52,11 +52,13 @@ impl Buffer {
         }
     }
 
-    /// Returns the depth alone, for a look that must be cheap; 0 where it cannot be read.
+    /// Returns the depth alone, for a look that must be cheap.
     pub(crate) fn depth(listener: &Listener) -> u32 {
         match listener.kind() {
             Kind::Tcp => socket::tcp_queue(listener).map_or(0, |(depth, _)| depth),
-            Kind::Unix => unix_diag::queue(listener).map_or(0, |(depth, _)| depth),
+            // Without unix_diag it is only known whether anything waits.
+            Kind::Unix => unix_diag::queue(listener)
+                .map_or_else(|_| listener.has_pending().into(), |(depth, _)| depth),
         }
     }
 }

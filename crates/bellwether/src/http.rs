@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,8 +24,14 @@ use crate::spawner::Stopped;
 /// How many connections one thread holds at once, unless told otherwise.
 pub const CONNECTIONS: usize = 1024;
 
-/// How long a client may take for the head of a request, and a connection may stay idle.
+/// How long a client may take for the head of a request, the first one included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long bytes that a client has sent may take to be seen by a handler that leaves.
+const UNDER_WAY: Duration = Duration::from_millis(100);
+
+/// How often an HTTP/2 client that says nothing is asked whether it is there.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Serves a tower service (an axum `Router` is one) until the process is told to stop.
 ///
@@ -31,7 +39,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// each connection gets a clone. HTTP/1.1 and HTTP/2 (with prior knowledge) are told apart by
 /// their first bytes. A handler that leaves finishes its requests, closes idle connections, and
 /// tells the others to go (`Connection: close`, GOAWAY). One thread holds at most
-/// [`CONNECTIONS`] connections.
+/// [`CONNECTIONS`] connections. A client has 30 s for the head of a request; one that never asks
+/// is sent away after as long.
 ///
 /// Open the address with [`Defer::ON`](crate::Defer::ON): in HTTP the client speaks first.
 ///
@@ -72,7 +81,8 @@ where
             let service = starting.await?;
             let protocol = protocol();
             Ok(move |connection| {
-                let service = Counted { service: service.clone(), shift: shift.clone() };
+                let asked = Arc::new(AtomicBool::new(false));
+                let service = Counted { service: service.clone(), shift: shift.clone(), asked };
                 talk(protocol.clone(), connection, service, shift.clone())
             })
         }
@@ -82,7 +92,7 @@ where
 fn protocol() -> auto::Builder<TokioExecutor> {
     let mut protocol = auto::Builder::new(TokioExecutor::new());
     protocol.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    protocol.http2().timer(TokioTimer::new());
+    protocol.http2().timer(TokioTimer::new()).keep_alive_interval(PING_INTERVAL);
     protocol
 }
 
@@ -101,23 +111,26 @@ async fn talk<V, B>(
     B::Error: Into<BoxError>,
 {
     let Ok(stream) = Stream::try_from(connection) else { return };
+    if !speaks(&stream, &mut shift).await {
+        return;
+    }
+    let asked = Arc::clone(&service.asked);
     let service = TowerToHyperService::new(service);
     let talk = protocol.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut talk = std::pin::pin!(talk);
-    let ended = {
-        let mut over = std::pin::pin!(shift.over());
-        std::future::poll_fn(|cx| match talk.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending => over.as_mut().poll(cx).map(|()| None),
-        })
-        .await
+    let silence = async {
+        tokio::time::sleep(HEAD_TIMEOUT).await;
+        if asked.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
     };
-    let result = match ended {
-        Some(result) => result,
-        None => {
+    let result = match first_of(talk.as_mut(), first_of(shift.over(), silence)).await {
+        First::One(result) => result,
+        First::Other(First::One(())) => {
             talk.as_mut().graceful_shutdown();
             talk.await
         }
+        First::Other(First::Other(())) => return, // a client that began and never asked
     };
     if let Err(error) = result {
         // A client that goes away is the client's right.
@@ -125,11 +138,43 @@ async fn talk<V, B>(
     }
 }
 
+/// Waits for the client's first bytes, and tells whether they came.
+///
+/// Without them the protocol is not known, and a connection whose protocol is not known cannot
+/// be shut down gracefully: a request that waited in the buffer would be cut. So a leaving
+/// handler, too, gives bytes that are under way a moment to arrive.
+async fn speaks(stream: &Stream, shift: &mut Shift) -> bool {
+    let patient = tokio::time::timeout(HEAD_TIMEOUT, stream.readable());
+    match first_of(patient, shift.over()).await {
+        First::One(arrived) => matches!(arrived, Ok(Ok(()))),
+        First::Other(()) => {
+            matches!(tokio::time::timeout(UNDER_WAY, stream.readable()).await, Ok(Ok(())))
+        }
+    }
+}
+
+/// Which of two futures was first.
+enum First<A, B> {
+    One(A),
+    Other(B),
+}
+
+async fn first_of<A: Future, B: Future>(one: A, other: B) -> First<A::Output, B::Output> {
+    let (mut one, mut other) = (std::pin::pin!(one), std::pin::pin!(other));
+    std::future::poll_fn(|cx| match one.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(First::One(output)),
+        Poll::Pending => other.as_mut().poll(cx).map(First::Other),
+    })
+    .await
+}
+
 /// A service whose requests are counted.
 #[derive(Clone)]
 struct Counted<V> {
     service: V,
     shift: Shift,
+    /// Whether a request has come over this connection.
+    asked: Arc<AtomicBool>,
 }
 
 impl<V: Service<Request<Incoming>>> Service<Request<Incoming>> for Counted<V>
@@ -145,6 +190,7 @@ where
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        self.asked.store(true, Ordering::Relaxed);
         let (answering, shift) = (self.service.call(request), self.shift.clone());
         Box::pin(async move {
             let answer = answering.await;

@@ -29,7 +29,7 @@
 //! connections to databases and background threads belong into the handlers
 //! ([`Handler::start`]), what is large and read-only into [`Server::run_loaded`].
 //!
-//! Linux 5.3 or newer is needed (pidfd, sealed memory); what is missing is named at start.
+//! Linux 5.4 or newer is needed (pidfd, sealed memory); what is missing is named at start.
 
 mod address;
 pub mod balance;

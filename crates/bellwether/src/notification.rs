@@ -17,7 +17,7 @@ use crate::sys::poller::{Interest, Poller};
 /// |---|---|---|
 /// | `all` | every waiting thread | few idle handlers; the reference |
 /// | `some:K` | at most K | the default with K = 2: survives the death of a woken handler |
-/// | `one` | one, the lowest idle slot first: work is packed, the rest stays idle | elastic pools |
+/// | `one` | one, the idle one that registered first: work is packed, the rest stays idle | elastic pools |
 /// | `turn` | one, in rotation | fixed pools |
 ///
 /// With N idle handlers `all` costs N context switches a request (measured: half the throughput
@@ -138,6 +138,11 @@ impl Waiter {
     /// Wakes for this descriptor as well.
     pub(crate) fn also(&self, fd: impl AsFd, number: u64) -> io::Result<()> {
         self.poller.add(fd, MESSAGES | number, Interest::Read)
+    }
+
+    /// Wakes for this descriptor as well, if nobody else does.
+    pub(crate) fn also_alone(&self, fd: impl AsFd, number: u64) -> io::Result<()> {
+        self.poller.add(fd, MESSAGES | number, Interest::ReadAlone)
     }
 
     /// Does not wake for this descriptor any more.

@@ -68,6 +68,21 @@ fn a_panic_costs_its_connection_alone() {
 }
 
 #[test]
+fn a_panic_before_the_first_await_costs_its_connection_alone() {
+    let mut run = start("100", &["handlers=1", "early=panic"]);
+    let address = run.socket_addr();
+    for _ in 0..5 {
+        assert_eq!(say(address, "pid"), "");
+    }
+    eventually(PATIENCE, "five to be counted", || {
+        (run.status()["totals"]["aborted"] == 5).then_some(())
+    });
+    assert_eq!(run.status()["totals"]["exited"], 0, "the process lives on");
+    assert_conserved(&run.status());
+    run.stop();
+}
+
+#[test]
 fn a_stop_waits_for_what_was_accepted_and_for_what_waits() {
     let mut run = start("1", &["handlers=1"]);
     let address = run.socket_addr();
@@ -75,8 +90,8 @@ fn a_stop_waits_for_what_was_accepted_and_for_what_waits() {
     let mut next = Held::ask(address);
     eventually(PATIENCE, "one to wait", || (depth(&run) == 1).then_some(()));
     run.signal(Signal::TERM);
-    assert_eq!(next.line(), "held", "a stop empties the buffer");
     held.release();
+    assert_eq!(next.line(), "held", "a stop empties the buffer");
     next.release();
     assert!(run.wait().success());
     run.wait_gone();

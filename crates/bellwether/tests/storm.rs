@@ -4,8 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kit::{
-    Killer, Launch, LiveSeries, Load, Until, Verdict, ZombieWatch, assert_conserved,
-    assert_descriptors, eventually, example, usage,
+    Killer, Launch, LiveSeries, Load, Until, Verdict, ZombieWatch, assert_conserved, eventually,
+    example, usage,
 };
 
 mod kit;
@@ -41,10 +41,10 @@ fn twenty_kills_a_second_cost_only_what_the_killed_held() {
     // The promise would be empty if nothing had been killed or answered.
     assert!(kills.len() > 300, "{} kills", kills.len());
     assert!(verdict.answered > 1000, "{} answers", verdict.answered);
-    eventually(kit::PATIENCE, "the spawner to hold as many descriptors as before", || {
-        (usage::descriptors(run.pid()) == descriptors).then_some(())
+    // A control connection may have been open at the first count, or at one of these.
+    eventually(kit::PATIENCE, "the spawner to hold no more descriptors than before", || {
+        (usage::descriptors(run.pid()) <= descriptors).then_some(())
     });
-    assert_descriptors(&run, descriptors);
     let status = run.status();
     assert_conserved(&status);
     assert_eq!(status["totals"]["crashed"].as_u64(), u64::try_from(kills.len()).ok());

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use crate::clients::connect;
 use crate::kit::run::Signal;
-use crate::kit::{PATIENCE, Run, assert_quiescent, eventually};
+use crate::kit::{Hold, PATIENCE, Run, assert_quiescent, eventually};
 use crate::stage::{serve, serving};
 
 /// Far more than the buffers of both sockets hold.
@@ -93,4 +93,34 @@ fn ctrl_c_stops_like_sigterm() {
     run.signal(Signal::INT);
     assert_eq!(run.wait().code(), Some(0));
     assert_quiescent(run.baseline(), &run);
+}
+
+#[test]
+fn requests_that_wait_in_the_buffer_at_a_stop_are_answered() {
+    // The handlers stand still, so that the requests are still in the buffer when the stop comes.
+    let mut run = serve(&[]);
+    let address = run.socket_addr();
+    let hold = Hold::stop(&run.handler_pids());
+    let mut clients: Vec<_> = (0..20).map(|_| ask_for_welcome(address)).collect();
+    eventually(PATIENCE, "twenty requests to wait", || {
+        (run.status()["addresses"][0]["depth"] == 20).then_some(())
+    });
+    run.processes();
+    run.signal(Signal::TERM);
+    wait_until_stopping(&run);
+    hold.release();
+    for client in &mut clients {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer:?}");
+    }
+    assert_eq!(run.wait().code(), Some(0));
+    assert_quiescent(run.baseline(), &run);
+}
+
+fn ask_for_welcome(address: std::net::SocketAddr) -> TcpStream {
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    client
 }

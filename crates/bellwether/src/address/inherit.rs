@@ -77,12 +77,12 @@ pub(super) fn descriptor(fd: RawFd, address: &Address, defaults: Defaults) -> Re
         let hint = "whoever starts this process must pass a listening socket under this number";
         Error::configure(&named, format!("descriptor {fd} is not open; {hint}"))
     };
-    let taken = descriptors::take(fd).map_err(not_open)?;
+    let taken = descriptors::duplicate(fd).map_err(not_open)?;
     let (fd, kind) = checked(taken, &named)?;
     adopt(fd, kind, address, defaults)
 }
 
-/// Lets only a listening stream socket through; anything else is given back untouched.
+/// Lets only a listening stream socket through; anything else is left alone.
 fn checked(fd: OwnedFd, named: &str) -> Result<(OwnedFd, Kind)> {
     let problem = match (sockopt::socket_type(&fd), sockopt::socket_acceptconn(&fd)) {
         (Err(_), _) => "it is not a socket",
@@ -94,7 +94,6 @@ fn checked(fd: OwnedFd, named: &str) -> Result<(OwnedFd, Kind)> {
         (Ok(SocketType::STREAM), _) => "it does not listen; its owner must call listen(2) first",
         _ => "it is not a stream socket",
     };
-    std::mem::forget(fd); // not ours: leave it open for whoever it belongs to
     Err(Error::configure(named, problem))
 }
 
@@ -119,13 +118,14 @@ fn adopt(fd: OwnedFd, kind: Kind, address: &Address, defaults: Defaults) -> Resu
         place,
         backlog,
         overflows_before,
+        granted: None,
         inherited: true,
         file: None,
     };
     if backlog.is_some() {
         listener.listen().doing("set the backlog of an inherited socket")?;
     }
-    Ok(listener)
+    Ok(listener.remember_limit())
 }
 
 fn describe(fd: &OwnedFd, kind: Kind) -> Option<String> {

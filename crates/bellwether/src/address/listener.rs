@@ -28,6 +28,8 @@ pub struct Listener {
     pub(super) backlog: Option<u32>,
     /// For deferred accept: the namespace's overflows when the address was opened.
     pub(super) overflows_before: Option<u64>,
+    /// What the kernel granted of the backlog when the socket was opened.
+    pub(super) granted: Option<u32>,
     pub(super) inherited: bool,
     pub(super) file: Option<SocketFile>,
 }
@@ -101,8 +103,25 @@ impl Listener {
             self.bind_again()?;
             self.listen()?;
             health = if self.is_shut_down() { Health::Dead } else { Health::Mended };
+        } else if self.queue_limit() != self.granted {
+            self.listen()?;
+            health = Health::Mended;
         }
         Ok(health)
+    }
+
+    /// How many connections may wait, as the kernel says now; `None` where it does not say.
+    pub(super) fn queue_limit(&self) -> Option<u32> {
+        match self.kind {
+            Kind::Tcp => socket::tcp_queue(&self.fd).ok().map(|(_, limit)| limit),
+            Kind::Unix => None, // a netlink message a look would be dear for what it tells
+        }
+    }
+
+    /// Notes what the kernel has granted, to see when somebody takes it away.
+    pub(super) fn remember_limit(mut self) -> Self {
+        self.granted = self.queue_limit();
+        self
     }
 
     /// Takes the port back that a shutdown gave up, as it does where the kernel had chosen it.
@@ -145,6 +164,13 @@ impl Listener {
                 "it was shut down, and only its owner can open it anew",
             )),
         }
+    }
+
+    /// Tells whether something waits, for kernels that do not say how much.
+    pub(crate) fn has_pending(&self) -> bool {
+        let mut polled = [PollFd::new(&self.fd, PollFlags::IN)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
     }
 
     /// Lets no new connection in; those in the buffer stay there to be served.

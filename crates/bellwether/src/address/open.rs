@@ -92,6 +92,7 @@ fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<L
         kind: Kind::Tcp,
         backlog: Some(address.options.backlog.unwrap_or(BACKLOG)),
         overflows_before: overflows_before(&address.options, defaults),
+        granted: None,
         inherited: false,
         file: None,
         fd,
@@ -100,7 +101,7 @@ fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<L
         Some(errno) => refused(address, errno),
         None => Error::open(address, error),
     })?;
-    Ok(listener)
+    Ok(listener.remember_limit())
 }
 
 /// Opens a TCP listener anew where an earlier one was; options as then.

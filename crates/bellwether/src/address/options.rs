@@ -11,7 +11,7 @@ use std::str::FromStr;
 /// | `nodelay=on\|off` | TCP_NODELAY: small replies leave at once | on |
 /// | `defer_accept=on\|off\|SECONDS` | a connection counts as arrived when its first data has come | on for HTTP, off otherwise |
 /// | `v6only=on\|off` | an IPv6 address takes no IPv4 clients | off |
-/// | `mode=OCTAL` | permissions of a socket file | 666 less the umask |
+/// | `mode=OCTAL` | permissions of a socket file | 777 less the umask |
 ///
 /// ```
 /// use bellwether::{Defer, Options};
@@ -31,7 +31,7 @@ pub struct Options {
     pub defer_accept: Option<Defer>,
     /// Whether an IPv6 address refuses IPv4 clients; `None`: off.
     pub v6only: Option<bool>,
-    /// Permissions of a socket file, 0 to 0o777; `None`: 0o666 less the umask.
+    /// Permissions of a socket file, 0 to 0o777; `None`: 0o777 less the umask.
     pub mode: Option<u32>,
 }
 

@@ -93,6 +93,7 @@ fn listen(
         place: None,
         backlog,
         overflows_before: None,
+        granted: None,
         inherited: false,
         file,
     };

@@ -7,17 +7,18 @@
 
 use std::future::Future;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
 use tokio::sync::{Notify, mpsc as queue, watch};
 
 use super::Departure;
 use super::connection::Connection;
-use super::post::{CHANNEL, Post, Seat};
+use super::post::{Post, ROPE, Seat};
 use super::race::{Outcome, Racer, Stop};
 use crate::error::BoxError;
 use crate::scoreboard::control::Order;
@@ -29,8 +30,11 @@ const SLACK: u64 = 4;
 /// the same: the others may be stuck.
 const COURTESY: Duration = Duration::from_millis(20);
 
+/// How many accepted connections may wait for the runtime of their own handler.
+const IN_HAND: usize = 4;
+
 /// The number of the "a connection has ended" descriptor among a waiter's messages.
-const FREED: u64 = CHANNEL + 1;
+const FREED: u64 = ROPE + 1;
 
 /// What an asynchronous handler knows about its place and its time.
 #[derive(Clone, Debug)]
@@ -75,6 +79,8 @@ struct Room {
     thread: usize,
     terms: Terms,
     open: AtomicUsize,
+    /// Connections handed over that the runtime has not taken yet.
+    handed_over: AtomicUsize,
     gate_waits: AtomicBool,
     freed: OwnedFd,
     left: Notify,
@@ -88,7 +94,8 @@ impl std::fmt::Debug for Room {
 
 impl Room {
     fn enter(&self) {
-        self.open.fetch_add(1, Ordering::AcqRel);
+        self.open.fetch_add(1, Ordering::SeqCst);
+        self.handed_over.fetch_add(1, Ordering::SeqCst);
         self.post.bell.opened();
         self.post.telemetry.line(self.thread).opened();
     }
@@ -105,19 +112,34 @@ impl Room {
             line.completed()
         }
         self.post.bell.closed();
-        self.open.fetch_sub(1, Ordering::AcqRel);
-        if self.gate_waits.swap(false, Ordering::AcqRel) {
-            let _ = rustix::io::write(&self.freed, &1u64.to_ne_bytes());
-        }
+        self.open.fetch_sub(1, Ordering::SeqCst);
+        self.ring();
         self.left.notify_one();
     }
 
+    /// The runtime has taken a connection.
+    fn received(&self) {
+        self.handed_over.fetch_sub(1, Ordering::SeqCst);
+        self.ring();
+    }
+
+    /// Wakes a gate that waits for room.
+    ///
+    /// The gate says that it waits and then looks; we make room and then look whether it waits.
+    /// Sequential consistency makes one of the two see the other.
+    fn ring(&self) {
+        if self.gate_waits.load(Ordering::SeqCst) && self.gate_waits.swap(false, Ordering::SeqCst) {
+            let _ = rustix::io::write(&self.freed, &1u64.to_ne_bytes());
+        }
+    }
+
     fn open(&self) -> usize {
-        self.open.load(Ordering::Acquire)
+        self.open.load(Ordering::SeqCst)
     }
 
     fn is_full(&self) -> bool {
-        self.open() >= self.terms.limit
+        // A runtime that does not take what it is given is stuck: leave the rest to others.
+        self.open() >= self.terms.limit || self.handed_over.load(Ordering::SeqCst) >= IN_HAND
     }
 
     /// Tells whether this pair holds clearly more than the average of all pairs.
@@ -128,11 +150,14 @@ impl Room {
 }
 
 /// Marks the end of a connection, however it ends.
-struct Guest(Arc<Room>);
+struct Guest {
+    room: Arc<Room>,
+    panicked: bool,
+}
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.0.leave(std::thread::panicking());
+        self.room.leave(self.panicked || std::thread::panicking());
     }
 }
 
@@ -144,15 +169,7 @@ where
     H: Fn(Connection) -> T + 'static,
     T: Future<Output = ()> + Send + 'static,
 {
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..post.seat.threads)
-            .map(|thread| scope.spawn(move || one_pair(start, post, thread, terms)))
-            .collect();
-        let first = one_pair(start, post, 0, terms);
-        others
-            .into_iter()
-            .fold(first, |worst, other| worst.or(other.join().unwrap_or(Departure::Broken)))
-    })
+    super::together(post, |thread| one_pair(start, post, thread, terms))
 }
 
 fn one_pair<S, F, H, T>(start: &S, post: &Arc<Post>, thread: usize, terms: Terms) -> Departure
@@ -173,6 +190,7 @@ where
         thread,
         terms,
         open: AtomicUsize::new(0),
+        handed_over: AtomicUsize::new(0),
         gate_waits: AtomicBool::new(false),
         freed,
         left: Notify::new(),
@@ -215,11 +233,16 @@ where
         };
         let _ = started.send(());
         while let Some(connection) = arrivals.recv().await {
-            let (guest, serving) = (Guest(Arc::clone(&room)), handler(connection));
-            tokio::spawn(async move {
-                let _guest = guest;
-                serving.await;
-            });
+            room.received();
+            let mut guest = Guest { room: Arc::clone(&room), panicked: false };
+            // What panics before its first await must not end the runtime either.
+            match catch_unwind(AssertUnwindSafe(|| handler(connection))) {
+                Ok(serving) => drop(tokio::spawn(async move {
+                    let _guest = guest;
+                    serving.await;
+                })),
+                Err(_) => guest.panicked = true,
+            }
         }
         while room.open() > 0 {
             room.left.notified().await;
@@ -249,8 +272,8 @@ impl Gate {
         };
         match stop {
             Stop::Order(Order::Finish) => racer.empty_buffer(|_, connection| {
-                self.admit(connection);
-                Ok(())
+                self.wait_until_room();
+                self.admit(connection)
             }),
             Stop::Order(_) => Departure::Done,
             Stop::Depart(departure) => {
@@ -268,21 +291,32 @@ impl Gate {
             self.wait_for_room(racer, Some(COURTESY))?;
         }
         match racer.next(None)? {
-            Outcome::Won(connection) => self.admit(connection),
+            Outcome::Won(connection) => self.admit(connection)?,
             Outcome::Message => self.hear_freed(),
             Outcome::Lost | Outcome::Nothing => {}
         }
         Ok(())
     }
 
-    fn admit(&self, connection: Connection) {
+    fn admit(&self, connection: Connection) -> Result<(), Stop> {
         self.room.enter();
-        // The runtime ends only after the gate, so this does not fail.
-        let _ = self.hand_over.send(connection);
+        // A runtime that is gone can serve nothing any more.
+        self.hand_over.send(connection).map_err(|_| Stop::Depart(Departure::Broken))
+    }
+
+    /// Waits until a connection has ended, at a time when nothing else is heard.
+    fn wait_until_room(&self) {
+        while self.room.is_full() {
+            self.room.gate_waits.store(true, Ordering::SeqCst);
+            let mut polled = [PollFd::new(&self.room.freed, PollFlags::IN)];
+            let a_moment = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+            let _ = rustix::event::poll(&mut polled, Some(&a_moment));
+            self.hear_freed();
+        }
     }
 
     fn wait_for_room(&self, racer: &mut Racer<'_>, limit: Option<Duration>) -> Result<(), Stop> {
-        self.room.gate_waits.store(true, Ordering::Release);
+        self.room.gate_waits.store(true, Ordering::SeqCst);
         // A connection may have ended before the flag was seen.
         if limit.is_some() || self.room.is_full() {
             racer.line.busy();
@@ -290,7 +324,7 @@ impl Gate {
             racer.line.idle();
             self.hear_freed();
         }
-        self.room.gate_waits.store(false, Ordering::Release);
+        self.room.gate_waits.store(false, Ordering::SeqCst);
         Ok(())
     }
 

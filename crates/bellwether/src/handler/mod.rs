@@ -22,6 +22,10 @@ pub use post::Seat;
 #[cfg(feature = "tokio")]
 pub use stream::Stream;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use post::Post;
+
 use crate::error::BoxError;
 
 /// Something that serves connections, one at a time.
@@ -95,8 +99,51 @@ impl Departure {
         }
     }
 
+    /// Keeps the first departure that was not ordinary.
+    const fn or(self, other: Self) -> Self {
+        if matches!(self, Self::Done) { other } else { self }
+    }
+
     /// Reads an exit status; `None` when it is not one of ours.
     pub(crate) fn from_code(code: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|departure| departure.code() == code)
     }
+}
+
+/// Runs all threads of a handler until the last has ended; thread 0 is the calling one.
+///
+/// If one cannot go on, none does: a handler with a part of its threads would look whole.
+fn together(post: &Post, live: impl Fn(usize) -> Departure + Sync) -> Departure {
+    let guarded = |thread| {
+        let departure = catch_unwind(AssertUnwindSafe(|| live(thread)));
+        let departure = departure.unwrap_or_else(|panic| post.not_started(&words_of(&*panic)));
+        if departure != Departure::Done {
+            post.break_up();
+        }
+        departure
+    };
+    let guarded = &guarded;
+    std::thread::scope(|scope| {
+        let spawn = |thread| {
+            let named = std::thread::Builder::new().name(format!("racer {thread}"));
+            named.spawn_scoped(scope, move || guarded(thread))
+        };
+        let others: Vec<_> = (1..post.seat.threads).map(spawn).collect();
+        let missing = others.iter().find_map(|other| other.as_ref().err());
+        let first = match missing {
+            None => guarded(0),
+            Some(error) => post.not_started(&format!("it has no thread: {error}").into()),
+        };
+        others
+            .into_iter()
+            .flatten()
+            .fold(first, |worst, other| worst.or(other.join().unwrap_or(Departure::Broken)))
+    })
+}
+
+/// The words of a panic, as far as it has any.
+fn words_of(panic: &(dyn std::any::Any + Send)) -> BoxError {
+    let words = panic.downcast_ref::<&str>().copied();
+    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("it panicked: {}", words.unwrap_or("without words")).into()
 }

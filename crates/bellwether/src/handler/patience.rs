@@ -29,7 +29,7 @@ impl Patience {
         }
         // A closed channel stays readable for ever; waiting for it would be spinning.
         waiter.not_any_more(&post.channel).map_err(|_| Order::Leave)?;
-        Ok(Self::Orphaned(clock::now() + post.orphan_grace))
+        Ok(Self::Orphaned(clock::now().saturating_add(post.orphan_grace)))
     }
 
     /// Returns how long the next wait may take; `Err` when time is up.

@@ -28,6 +28,9 @@ pub(crate) const NUDGE: u8 = b'N';
 /// The number of the channel among a waiter's messages.
 pub(crate) const CHANNEL: u64 = 0;
 
+/// The number of the bell's rope among a waiter's messages.
+pub(crate) const ROPE: u64 = 1;
+
 /// Where a handler sits: its slot, its generation and, in a thread, which thread it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seat {
@@ -72,7 +75,6 @@ pub(crate) struct Post {
     pub(crate) orphan_grace: Duration,
     pub(crate) telemetry: Telemetry,
     pub(crate) control: ControlView,
-    #[cfg_attr(not(feature = "tokio"), allow(dead_code))] // only the gate rings it
     pub(crate) bell: Bell,
     /// The way to the spawner: readable for a nudge, closed when it is time to leave.
     pub(crate) channel: OwnedFd,
@@ -116,8 +118,29 @@ impl Post {
     pub(crate) fn waiter(&self, thread: usize) -> io::Result<Waiter> {
         let waiter = Waiter::new(self.notification, self.seat(thread).rank())?;
         waiter.also(&self.channel, CHANNEL)?;
-        waiter.join(&self.listeners)?;
+        self.join(&waiter)?;
         Ok(waiter)
+    }
+
+    /// Starts waiting for requests, and for a sibling's word that some wait.
+    pub(crate) fn join(&self, waiter: &Waiter) -> io::Result<()> {
+        waiter.join(&self.listeners)?;
+        waiter.also_alone(self.bell.rope(), ROPE)
+    }
+
+    /// Leaves the requests to others, and tells one of them if some wait.
+    pub(crate) fn step_out(&self, waiter: &Waiter) -> io::Result<()> {
+        waiter.step_out(&self.listeners)?;
+        waiter.not_any_more(self.bell.rope())?;
+        self.pass_on();
+        Ok(())
+    }
+
+    /// Wakes another if requests wait.
+    pub(crate) fn pass_on(&self) {
+        if self.listeners.iter().any(Listener::has_pending) {
+            self.bell.ring();
+        }
     }
 
     /// One more thread waits; the last one tells the spawner.

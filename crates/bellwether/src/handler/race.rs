@@ -2,13 +2,14 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::net::SocketFlags;
 
 use super::connection::{Accepted, Connection};
 use super::patience::Patience;
-use super::post::{CHANNEL, Post};
+use super::post::{CHANNEL, Post, ROPE};
 use super::refusal::{OncePerSecond, Pauses, Refusal};
 use super::{Departure, Handler};
 use crate::notification::{Waiter, Wake};
@@ -17,33 +18,14 @@ use crate::scoreboard::telemetry::Line;
 
 /// Serves with all threads of this handler until it is time to leave.
 pub(crate) fn live<H: Handler>(handler: &H, post: &Post) -> Departure {
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..post.seat.threads)
-            .map(|thread| {
-                let handler = handler.clone();
-                let name = format!("racer {thread}");
-                std::thread::Builder::new()
-                    .name(name)
-                    .spawn_scoped(scope, move || one_thread(handler, post, thread))
-            })
-            .collect();
-        let first = one_thread(handler.clone(), post, 0);
-        others.into_iter().fold(first, |worst, thread| {
-            let departure = thread.map(|thread| thread.join());
-            worst.or(match departure {
-                Ok(Ok(departure)) => departure,
-                Ok(Err(_)) => Departure::Broken, // a panic outside of serving is our own bug
-                Err(_) => Departure::NotStarted,
-            })
-        })
+    // A handler may be sent to another thread, but not shared between threads.
+    let clones: Vec<_> = std::iter::repeat_with(|| Mutex::new(Some(handler.clone())))
+        .take(post.seat.threads)
+        .collect();
+    super::together(post, |thread| {
+        let clone = clones.get(thread).and_then(|clone| clone.lock().ok()?.take());
+        clone.map_or(Departure::Broken, |clone| one_thread(clone, post, thread))
     })
-}
-
-impl Departure {
-    /// Keeps the first departure that was not ordinary.
-    pub(super) const fn or(self, other: Self) -> Self {
-        if matches!(self, Self::Done) { other } else { self }
-    }
 }
 
 fn one_thread<H: Handler>(mut handler: H, post: &Post, thread: usize) -> Departure {
@@ -172,14 +154,21 @@ impl<'a> Racer<'a> {
                 self.hear_spawner(gone)?;
                 if gone { Ok(Outcome::Nothing) } else { self.look_everywhere() }
             }
+            Wake::Message { number: ROPE, .. } => {
+                self.post.bell.heard();
+                self.look_everywhere()
+            }
             Wake::Message { .. } => Ok(Outcome::Message),
         }
     }
 
-    /// The spawner thinks that something was overlooked: look into each buffer.
+    /// Somebody thinks that something was overlooked: look into each buffer.
+    ///
+    /// One connection is taken; if there are more, another is woken for them.
     fn look_everywhere(&mut self) -> Result<Outcome, Stop> {
         for listener in 0..self.post.listeners.len() {
             if let Outcome::Won(connection) = self.attempt(listener)? {
+                self.post.pass_on();
                 return Ok(Outcome::Won(connection));
             }
         }
@@ -255,12 +244,12 @@ impl<'a> Racer<'a> {
 
     /// Leaves the requests to others until something else happens, at most for `pause`.
     pub(crate) fn stay_out(&mut self, pause: Option<Duration>) -> Result<(), Stop> {
-        self.waiter.step_out(&self.post.listeners)?;
+        self.post.step_out(&self.waiter)?;
         let heard = self.waiter.wait(self.bounded(pause)?)?;
         if let Wake::Message { number: CHANNEL, gone } = heard {
             self.hear_spawner(gone)?;
         }
-        Ok(self.waiter.join(&self.post.listeners)?)
+        Ok(self.post.join(&self.waiter)?)
     }
 
     /// Reads what the spawner says: a nudge, or by its silence that it is time to leave.

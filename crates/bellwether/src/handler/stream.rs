@@ -44,6 +44,19 @@ impl TryFrom<Connection> for Stream {
     }
 }
 
+impl Stream {
+    /// Waits until there is something to read, or the client has closed.
+    ///
+    /// # Errors
+    /// What the runtime's epoll answers.
+    pub async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Unix(stream) => stream.readable().await,
+        }
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,

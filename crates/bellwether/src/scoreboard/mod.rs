@@ -6,7 +6,7 @@
 //! reads, clamps, and never acts on more than a rate),
 //! and the [`bell`] page (all write; only ever a hint).
 //! Pids, slots, states and deadlines are not here at all: they live in the spawner's own heap
-//! (`spawner::table`). There are no locks, pointers, lengths or offsets in shared memory.
+//! (`spawner::slot`). There are no locks, pointers, lengths or offsets in shared memory.
 
 pub(crate) mod bell;
 pub(crate) mod control;

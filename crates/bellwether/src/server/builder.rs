@@ -113,7 +113,7 @@ impl Builder {
     }
 
     /// Sets how long a leaving handler may take to finish its requests before it is sent
-    /// SIGTERM; default 30 s. SIGKILL follows 5 s later.
+    /// SIGTERM; default 30 s, any length. SIGKILL follows 5 s later.
     #[must_use]
     pub const fn stop_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
@@ -148,13 +148,11 @@ impl Builder {
         if let Notification::Some(0) = self.notification {
             return Err(Error::configure("notification", "some:0 would wake nobody; use some:1"));
         }
-        let inherited =
-            descriptors::open_now().doing("list the open descriptors in /proc/self/fd")?;
         let addresses = self.parsed_addresses()?;
         let defaults = Defaults { defer_accept: self.defer_accept };
         let listeners = open_all(&addresses, defaults)?;
         let (name, folder) = self.take_name(&listeners)?;
-        Ok(Server { settings: self, listeners, name, folder, inherited })
+        Ok(Server { settings: self, listeners, name, folder })
     }
 
     fn parsed_addresses(&self) -> Result<Vec<Address>> {

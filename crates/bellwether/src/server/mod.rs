@@ -7,18 +7,19 @@ mod builder;
 
 pub use builder::Builder;
 
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use crate::address::Listener;
 use crate::balance::Fixed;
-use crate::error::{BoxError, Error, Result};
+use crate::error::{BoxError, Doing, Error, Result};
 #[cfg(feature = "tokio")]
 use crate::handler::{Connection, Shift, gate, gate::Terms};
 use crate::handler::{Handler, race};
 use crate::notification::Notification;
 use crate::spawner::template::{Body, Load, Pattern};
 use crate::spawner::{Pool, RuntimeDir, Spawner, Stopped, Times};
-use crate::sys::process;
+use crate::sys::{descriptors, process};
 
 /// A server whose addresses are open and whose handlers do not exist yet.
 ///
@@ -43,8 +44,6 @@ pub struct Server {
     listeners: Vec<Listener>,
     name: String,
     folder: RuntimeDir,
-    /// Descriptors that were open before ours: the application's, kept in handlers.
-    inherited: Vec<i32>,
 }
 
 impl Server {
@@ -87,7 +86,8 @@ impl Server {
     /// Serves with a blocking handler until the process is told to stop.
     ///
     /// The calling process becomes the spawner; the handler runs in processes forked from it,
-    /// each thread with its own clone. SIGTERM, SIGINT and SIGHUP stop gracefully, a second one
+    /// each thread with its own clone. They end without running destructors or exit handlers, so
+    /// whoever fills a buffered writer must flush it. SIGTERM, SIGINT and SIGHUP stop gracefully, a second one
     /// or SIGQUIT at once.
     ///
     /// # Errors
@@ -119,7 +119,8 @@ impl Server {
     /// Serves with an asynchronous handler until the process is told to stop.
     ///
     /// `start` runs in each thread of each handler process, on its own current-thread runtime,
-    /// and returns what serves a connection; `limit` bounds the connections that one thread
+    /// and returns what serves a connection (non-blocking: make it a [`Stream`](crate::Stream));
+    /// what it spawns beyond its own future is not waited for. `limit` bounds the connections that one thread
     /// serves at once (the others wait in the buffer, or go to other handlers). A panic costs
     /// its connection.
     ///
@@ -170,6 +171,14 @@ impl Server {
         }))
     }
 
+    /// The open descriptors that are not ours: the application's, which its handlers keep.
+    fn others_descriptors(&self) -> std::io::Result<Vec<RawFd>> {
+        let mut open = descriptors::open_now()?;
+        let lock = self.folder.as_raw_fd();
+        open.retain(|fd| *fd != lock && self.listeners.iter().all(|it| it.as_raw_fd() != *fd));
+        Ok(open)
+    }
+
     /// Becomes the spawner of a pool whose handlers are loaded by `load`.
     pub(crate) fn run_with(self, load: Load) -> Result<Stopped> {
         let threads = process::thread_names();
@@ -183,6 +192,7 @@ impl Server {
                 )),
             });
         }
+        let inherited = self.others_descriptors().doing("list /proc/self/fd")?;
         let Builder { handlers, threads, notification, orphan_grace, .. } = self.settings;
         let pattern = Pattern {
             generation: 1,
@@ -190,7 +200,7 @@ impl Server {
             notification,
             orphan_grace,
             descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
-            inherited: self.inherited,
+            inherited,
         };
         let times = Times {
             boot: self.settings.boot,

@@ -23,7 +23,7 @@ impl Spawner {
             load: &self.load,
             listeners: &mut self.listeners,
             control: &self.page,
-            bell: &self.bell_file,
+            bell: &self.bell_files,
         };
         let forked = Template::fork(dowry).and_then(|template| {
             self.poller.add(&template.socket, Source::Template.token(), Interest::Read)?;
@@ -54,8 +54,8 @@ impl Spawner {
         let (ours, theirs) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         self.page.order(index, ticket, Order::Serve);
-        template.ask(Request { slot: index, ticket }, &theirs, &page)?;
         self.poller.add(&ours, Source::Channel(index).token(), Interest::Read)?;
+        template.ask(Request { slot: index, ticket }, &theirs, &page)?;
         self.slots[index].occupant = Some(Occupant {
             ticket,
             asked_at: clock::now(),
@@ -117,10 +117,9 @@ impl Spawner {
         if !self.is_current(index, ticket) {
             return;
         }
-        let process = Pid::from_raw(pid).and_then(|pid| Process::open(pid).ok());
         let slot = &mut self.slots[index];
         let Some(occupant) = &mut slot.occupant else { return };
-        occupant.process = process;
+        occupant.process = Pid::from_raw(pid).map(Process::of);
         // It was condemned before it had a name.
         match slot.state {
             State::Ending => self.condemn(index, Signal::TERM),
@@ -158,7 +157,7 @@ impl Spawner {
             self.slots[index].boots.reset();
             self.apply(index, Event::Ready);
         } else if hung_up || length == Ok(0) {
-            occupant.channel = None;
+            occupant.close_channel(&self.poller);
             self.apply(index, Event::HungUp);
         }
     }

@@ -33,6 +33,7 @@ impl Spawner {
         slot.until = Some(clock::now());
         let Some(mut occupant) = slot.occupant.take() else { return };
         occupant.look();
+        occupant.close_channel(&self.poller);
         if occupant.condemned {
             self.cut += occupant.seen.open;
         }
@@ -54,9 +55,11 @@ impl Spawner {
 
     /// Learns which children have ended, and how.
     pub(super) fn reap(&mut self) {
-        // The birth of a process is told before its death can be seen; hear that first.
-        self.hear_template();
         while let Some((pid, status)) = process::reap() {
+            // The birth of a process is told before its death can be seen; hear that first.
+            if !self.slots.iter().any(|slot| slot.pid() == Some(pid)) {
+                self.hear_template();
+            }
             if self.template.as_ref().is_some_and(|template| template.pid == pid) {
                 self.template_ended(status);
             } else if let Some(index) = self.slots.iter().position(|slot| slot.pid() == Some(pid)) {

@@ -4,8 +4,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::{Error, Result};
 
-/// A handler costs its pidfd and its channel; another pair is open while it is being made.
-const PER_HANDLER: usize = 2;
+/// A handler costs its channel.
+const PER_HANDLER: usize = 1;
 /// Standard descriptors, epoll, signals, pages, control socket and its clients, and some air.
 const OTHERS: usize = 64;
 

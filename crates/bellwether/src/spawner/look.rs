@@ -20,15 +20,15 @@ impl Spawner {
         self.mend_listeners();
         self.read_telemetry();
         self.tell_of_crashes();
-        let (depth, accepted) = (self.depth(), self.totals().accepted);
-        // The buffer is a queue: what stood in it at the last look is gone by now if as many
-        // were accepted since.
-        let passed = accepted.saturating_sub(self.accepted_seen);
-        if depth > 0 && passed < u64::from(self.stood) {
+        let depths: Vec<u32> = self.listeners.iter().map(Buffer::depth).collect();
+        // Each buffer by itself: a busy address must not hide what is stranded at another.
+        let stands = |(before, now): (&u32, &u32)| *before > 0 && *now > 0;
+        if self.stood.iter().zip(&depths).any(stands) {
             self.nudge_the_idle();
         }
-        let active = depth > 0 || passed > 0;
-        (self.stood, self.accepted_seen) = (depth, accepted);
+        let accepted = self.totals().accepted;
+        let active = accepted != self.accepted_seen || depths.iter().any(|depth| *depth > 0);
+        (self.stood, self.accepted_seen) = (depths, accepted);
         self.watch = self.watch.looked(clock::now(), active);
         if self.watch == Watch::Asleep {
             self.arm_listeners();
@@ -49,7 +49,7 @@ impl Spawner {
             let Some(occupant) = &mut self.slots[index].occupant else { continue };
             if occupant.look() {
                 open += occupant.seen.open;
-            } else {
+            } else if self.slots[index].state == State::Serving {
                 tracing::warn!(
                     slot = index,
                     "a handler's telemetry contradicts itself, replacing it"
@@ -123,13 +123,15 @@ impl Spawner {
             Ok(fresh) => {
                 let _ = self.poller.add(&fresh, Source::Listener(i).token(), Interest::ReadOnce);
                 self.listeners[i] = fresh;
+                // The template holds the dead one; the next template takes the fresh one.
+                if let Some(template) = &mut self.template {
+                    template.kill();
+                }
             }
+            // Only its owner can open it anew, and will when we are gone.
+            Err(error) if self.listeners[i].is_inherited() => self.fail(error),
             Err(error) if MENDING.allows() => tracing::error!(%error, "cannot open it anew yet"),
             Err(_) => {}
-        }
-        // The template holds the dead one; the next template takes the fresh one.
-        if let Some(template) = &mut self.template {
-            template.kill();
         }
         self.watch = self.watch.rouse(clock::now());
     }

@@ -26,7 +26,6 @@ pub mod status;
 pub(crate) mod template;
 mod watch;
 
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use control::{Command, Control, Heard};
@@ -42,7 +41,7 @@ use watch::Watch;
 use crate::address::Listener;
 use crate::balance::Balance;
 use crate::error::{Doing, Error, Result};
-use crate::scoreboard::bell::{self, Bell};
+use crate::scoreboard::bell::{Bell, BellFiles};
 use crate::scoreboard::control::ControlPage;
 use crate::sys::clock;
 use crate::sys::poller::{Interest, Poller};
@@ -83,7 +82,7 @@ pub(crate) struct Spawner {
     listeners: Vec<Listener>,
     control: Control,
     page: ControlPage,
-    bell_file: OwnedFd,
+    bell_files: BellFiles,
     bell: Bell,
     poller: Poller,
     signals: Signals,
@@ -102,8 +101,8 @@ pub(crate) struct Spawner {
 
     started: Duration,
     watch: Watch,
-    /// What waited in the buffers at the last look.
-    stood: u32,
+    /// What waited in each buffer at the last look.
+    stood: Vec<u32>,
     accepted_seen: u64,
     /// When a stop began.
     stopping: Option<Duration>,
@@ -117,10 +116,11 @@ impl Spawner {
     pub(crate) fn new(pool: Pool, load: Load) -> Result<Self> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .doing("become the parent of orphaned handlers (PR_SET_CHILD_SUBREAPER)")?;
-        Process::open(rustix::process::getpid())
-            .doing("hold processes by descriptor (pidfd_open, Linux 5.3)")?;
+        Process::of(rustix::process::getpid())
+            .probe()
+            .doing("hold processes by descriptor (pidfd_open and waitid, Linux 5.4)")?;
         let limits = descriptors::raise(pool.max, pool.listeners.len())?;
-        let bell_file = bell::file().doing("create the bell page")?;
+        let bell_files = BellFiles::new().doing("create the bell page")?;
         let spawner = Self {
             name: pool.name,
             load,
@@ -135,8 +135,8 @@ impl Spawner {
             control: Control::open(pool.folder)?,
             page: ControlPage::new()
                 .doing("create the control page (memfd with seals, Linux 5.1)")?,
-            bell: Bell::map(&bell_file).doing("map the bell page")?,
-            bell_file,
+            bell: Bell::of(&bell_files).doing("map the bell page")?,
+            bell_files,
             poller: Poller::new(64).doing("create an epoll")?,
             signals: Signals::open().doing("watch signals")?,
             template: None,
@@ -150,7 +150,7 @@ impl Spawner {
             crashes_told: 0,
             started: clock::now(),
             watch: Watch::Asleep,
-            stood: 0,
+            stood: Vec::new(),
             accepted_seen: 0,
             stopping: None,
             doomed: false,
@@ -191,7 +191,7 @@ impl Spawner {
             Event::Request => self.watch = self.watch.rouse(clock::now()),
             Event::Knock => self.admit_client(),
             Event::Client(number) => self.hear_client(number),
-            Event::Expired(slot) => self.apply(slot, life::Event::Expired),
+            Event::Expired(slot) => self.expired(slot),
             Event::TemplateLate => self.template_late(),
             Event::Look => self.look(),
         }
@@ -216,6 +216,14 @@ impl Spawner {
         }
         self.add_expired(&mut events);
         Ok(events)
+    }
+
+    /// A slot's patience has run out, unless an event just before has changed that.
+    fn expired(&mut self, slot: usize) {
+        let until = self.slots.get(slot).and_then(|slot| slot.until);
+        if until.is_some_and(|until| until <= clock::now()) {
+            self.apply(slot, life::Event::Expired);
+        }
     }
 
     fn pending_signals(&self) -> Vec<Event> {

@@ -7,9 +7,12 @@ use rustix::process::Signal;
 
 use super::Spawner;
 use super::life::{Action, Event, State, step};
-use super::slot::signal_name;
+use super::slot::{Slot, signal_name};
 use crate::scoreboard::control::Order;
 use crate::sys::clock;
+
+/// How many births may be under way at once; about 250 requests fit into the template's socket.
+const BIRTHS: usize = 64;
 
 impl Spawner {
     /// Fills slots from the lowest and empties them from the highest, as many as are wanted.
@@ -23,10 +26,22 @@ impl Spawner {
             self.apply(slot, Event::Unwanted);
         }
         if self.template.as_ref().is_some_and(|it| it.ended.is_none()) && !pausing {
-            (0..self.want).for_each(|slot| self.apply(slot, Event::Wanted));
+            self.fill();
         }
         let serving = self.slots.iter().filter(|slot| slot.state == State::Serving).count();
         self.page.set_handlers(serving);
+    }
+
+    /// Asks for handlers, but not for more at once than the template can hear.
+    fn fill(&mut self) {
+        let unborn = |slot: &&Slot| slot.occupant.as_ref().is_some_and(|it| it.process.is_none());
+        let mut room = BIRTHS.saturating_sub(self.slots.iter().filter(unborn).count());
+        for slot in 0..self.want {
+            if room > 0 && self.slots[slot].state == State::Vacant {
+                self.apply(slot, Event::Wanted);
+                room -= 1;
+            }
+        }
     }
 
     fn decide(&mut self) -> usize {
@@ -41,7 +56,8 @@ impl Spawner {
         let (next, action) = step(slot.state, event);
         if next != slot.state || event == Event::Expired {
             slot.state = next;
-            slot.until = next.patience(&self.times).map(|patience| clock::now() + patience);
+            slot.until =
+                next.patience(&self.times).map(|patience| clock::now().saturating_add(patience));
         }
         match action {
             Action::Nothing => {}

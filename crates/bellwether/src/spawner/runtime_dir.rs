@@ -1,6 +1,7 @@
 //! The folder of a running server: its lock and its control socket.
 
 use std::fs::{DirBuilder, File};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,7 @@ pub(crate) fn base() -> PathBuf {
 pub(crate) struct RuntimeDir {
     path: PathBuf,
     /// flock(2) on the folder; the kernel drops it with the process, however that ends.
-    _lock: File,
+    lock: File,
     /// Only the process that took the folder removes it; its forked children do not.
     owner: Pid,
 }
@@ -55,7 +56,7 @@ impl RuntimeDir {
                 return Err(taken(name, &path));
             }
             if is_still(&lock, &path) {
-                return Ok(Self { path, _lock: lock, owner: rustix::process::getpid() });
+                return Ok(Self { path, lock, owner: rustix::process::getpid() });
             }
         }
         Err(Error::configure(path.display(), "the folder keeps vanishing; who removes it?"))
@@ -64,6 +65,12 @@ impl RuntimeDir {
     /// Returns the path of the control socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.path.join(SOCKET)
+    }
+}
+
+impl AsRawFd for RuntimeDir {
+    fn as_raw_fd(&self) -> RawFd {
+        self.lock.as_raw_fd()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The private table: what the spawner knows about each slot, and nobody else can write.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitStatus};
@@ -11,6 +11,7 @@ use super::respawn::Backoff;
 use crate::handler::Departure;
 use crate::scoreboard::telemetry::{Snapshot, TelemetryView};
 use crate::sys::clock;
+use crate::sys::poller::Poller;
 
 /// One slot of the pool.
 pub(crate) struct Slot {
@@ -60,6 +61,16 @@ impl Slot {
 }
 
 impl Occupant {
+    /// Closes the channel and forgets it.
+    ///
+    /// A copy of it may live for a moment in a template that was just forked, and keep the
+    /// registration alive: events of the old channel would be taken for the new one's.
+    pub(crate) fn close_channel(&mut self, poller: &Poller) {
+        if let Some(channel) = self.channel.take() {
+            let _ = poller.remove(&channel);
+        }
+    }
+
     /// Reads the telemetry; `false` when it contradicts itself or what it said before.
     pub(crate) fn look(&mut self) -> bool {
         let now = self.telemetry.snapshot();
@@ -77,34 +88,53 @@ pub(crate) fn plain(words: &[u8]) -> String {
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// A child process, held by a descriptor that can never mean another one.
+/// A child process.
+///
+/// The pid of a child that was not reaped yet belongs to nobody else, and only this spawner
+/// reaps its children.
 pub(crate) struct Process {
     pub(crate) pid: Pid,
-    pidfd: OwnedFd,
     /// When it was first heard of.
     pub(crate) since: Duration,
 }
 
 impl Process {
-    pub(crate) fn open(pid: Pid) -> io::Result<Self> {
-        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-        Ok(Self { pid, pidfd, since: clock::now() })
+    pub(crate) fn of(pid: Pid) -> Self {
+        Self { pid, since: clock::now() }
+    }
+
+    /// Tells whether this kernel has what [`Process::signal`] needs.
+    pub(crate) fn probe(&self) -> io::Result<()> {
+        match self.look(&self.hold()?) {
+            // The asking process is not its own child, which is the answer looked for.
+            Ok(()) | Err(rustix::io::Errno::CHILD) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Sends a signal, if the kernel agrees that the process is our child.
     ///
     /// The pid came in a message; a message may lie, the kernel does not: waiting for a process
-    /// that is not a child fails with ECHILD.
-    ///
-    /// Returns whether it is; an orphan that is not yet adopted will be in a moment.
+    /// that is not a child fails with ECHILD. Between the look and the signal the descriptor
+    /// holds on to the process. Returns whether it is ours; an orphan that is not yet adopted
+    /// will be in a moment.
     pub(crate) fn signal(&self, signal: Signal) -> bool {
-        use std::os::fd::AsFd;
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let ours = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), look).is_ok();
+        let Ok(pidfd) = self.hold() else { return false };
+        let ours = self.look(&pidfd).is_ok();
         if ours {
-            let _ = rustix::process::pidfd_send_signal(&self.pidfd, signal);
+            let _ = rustix::process::pidfd_send_signal(&pidfd, signal);
         }
         ours
+    }
+
+    fn hold(&self) -> rustix::io::Result<OwnedFd> {
+        rustix::process::pidfd_open(self.pid, rustix::process::PidfdFlags::empty())
+    }
+
+    #[allow(clippy::unused_self)] // it belongs to `signal`
+    fn look(&self, pidfd: &OwnedFd) -> rustix::io::Result<()> {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), look).map(drop)
     }
 }
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// The answer to `status`: a server at one moment.
 ///
-/// Numbers of handlers come from their telemetry pages, checked and clamped; what a handler
-/// cannot be believed about is shown as zero with `corrupt` set.
+/// Numbers of handlers come from their telemetry pages, checked; of a page that contradicts
+/// itself the last copy that did not is shown, with `corrupt` set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Status {

@@ -23,7 +23,7 @@ use crate::error::BoxError;
 use crate::handler::Departure;
 use crate::handler::post::{Post, Seat};
 use crate::notification::Notification;
-use crate::scoreboard::bell::Bell;
+use crate::scoreboard::bell::{Bell, BellFiles};
 use crate::scoreboard::control::ControlPage;
 use crate::scoreboard::telemetry::Telemetry;
 use crate::sys::{clock, descriptors, signal};
@@ -66,7 +66,7 @@ pub(crate) struct Dowry<'a> {
     pub(crate) load: &'a Load,
     pub(crate) listeners: &'a mut Vec<Listener>,
     pub(crate) control: &'a ControlPage,
-    pub(crate) bell: &'a OwnedFd,
+    pub(crate) bell: &'a BellFiles,
 }
 
 /// What came of listening to a template.
@@ -162,7 +162,8 @@ impl<'a> Workshop<'a> {
         name_process("bw:template");
         limits::restore(&self.0.pattern.descriptors);
         let mut keep = self.0.kept();
-        keep.extend([socket, self.0.bell, self.0.control.file()].map(AsRawFd::as_raw_fd));
+        keep.extend([socket, self.0.control.file()].map(AsRawFd::as_raw_fd));
+        keep.extend(self.0.bell.descriptors());
         descriptors::close_all_but(&keep);
         silence_input();
     }
@@ -181,12 +182,12 @@ impl<'a> Workshop<'a> {
         name_process(&format!("bw:handler {}", order.request.slot));
         let pattern = self.0.pattern.clone();
         let telemetry = Telemetry::map(&order.page, pattern.threads, order.received);
-        let pages = (telemetry, self.0.control.view(), Bell::map(self.0.bell));
+        let pages = (telemetry, self.0.control.view(), Bell::of(self.0.bell));
         let (Ok(telemetry), Ok(control), Ok(bell)) = pages else { return Departure::NotStarted };
         let Order { request: Request { slot, ticket }, channel, page, .. } = order;
         drop(page);
         let mut keep = self.0.kept();
-        keep.push(channel.as_raw_fd());
+        keep.extend([&channel, bell.rope()].map(AsRawFd::as_raw_fd));
         descriptors::close_all_but(&keep);
         body(Post {
             seat: Seat {

@@ -12,8 +12,9 @@ const STILL: u32 = 10;
 
 /// Whether the spawner ticks.
 ///
-/// Asleep, it has armed the listeners once (EPOLLONESHOT): the first request wakes it, beside
-/// the handlers and without accepting. Awake, it ticks until nothing has happened for a second.
+/// Asleep, it has armed the listeners once (EPOLLONESHOT): the first request that is
+/// still there when it looks wakes it, beside the handlers and without accepting; one that a
+/// handler has taken by then needs nobody. Awake, it ticks until nothing has happened for a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Watch {
     Asleep,

@@ -29,17 +29,17 @@ pub(crate) fn is_open(fd: RawFd) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
 }
 
-/// Takes ownership of an inherited descriptor by its number.
+/// Duplicates an inherited descriptor that is known by its number alone.
 ///
-/// Returns EBADF when it is not open. The caller must not use the number in another way; two
-/// owners would close it twice.
-pub(crate) fn take(fd: RawFd) -> io::Result<OwnedFd> {
-    if !is_open(fd) {
-        return Err(io::Error::from_raw_os_error(libc::EBADF));
+/// The original stays as it is: who owns it cannot be known from a number.
+pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_DUPFD_CLOEXEC makes a new descriptor; a number that is not open gives EBADF.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor is open (checked above), and inherited descriptors have no other
-    // owner in this process: each is named once, by the address that asks for it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    // SAFETY: the descriptor is new and owned by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 /// Closes every descriptor above 2 but those given.
@@ -95,6 +95,6 @@ mod tests {
     fn an_open_descriptor_is_listed_and_a_closed_one_is_refused() {
         let file = File::open("/dev/null").unwrap();
         assert!(open_now().unwrap().contains(&file.as_raw_fd()));
-        assert_eq!(take(1_000_000).unwrap_err().raw_os_error(), Some(libc::EBADF));
+        assert_eq!(duplicate(1_000_000).unwrap_err().raw_os_error(), Some(libc::EBADF));
     }
 }

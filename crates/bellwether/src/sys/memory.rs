@@ -7,7 +7,7 @@ use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
@@ -136,9 +136,12 @@ impl View {
         }
         // SAFETY: `index` is inside the mapping, which outlives the pointer.
         let word = unsafe { self.0.start.add(index) };
-        // SAFETY: the word is mapped, aligned, and only ever accessed atomically; an atomic load
-        // of 8 bytes needs no write access on any 64-bit Linux target.
-        unsafe { word.as_ref() }.load(Ordering::Acquire)
+        // SAFETY: the word is mapped, aligned, and only ever accessed atomically; a relaxed load
+        // of 8 bytes is allowed on read-only memory (std::sync::atomic, "Atomic accesses to
+        // read-only memory").
+        let value = unsafe { word.as_ref() }.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        value
     }
 }
 

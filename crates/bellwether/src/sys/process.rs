@@ -28,8 +28,9 @@ pub(crate) fn fork() -> io::Result<Fork> {
         )));
     }
     #[allow(clippy::disallowed_methods)] // this is the one place
-    // SAFETY: the process has one thread (checked above), so every lock and the heap are in a
-    // consistent state in the child, which may therefore run any code.
+    // SAFETY: the process has one thread (checked above where /proc is mounted, required of the
+    // caller where it is not), so every lock and the heap are in a consistent state in the child,
+    // which may therefore run any code.
     let pid = unsafe { libc::fork() };
     match pid {
         -1 => Err(io::Error::last_os_error()),

@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, AsRawFd};
 fn set_option<T>(fd: impl AsFd, level: i32, option: i32, value: &T) -> io::Result<()> {
     let size = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
     let fd = fd.as_fd().as_raw_fd();
-    // SAFETY: `value` is readable for `size` bytes; the kernel copies it and keeps no pointer.
+    // SAFETY: `value` is readable for `size` bytes; the kernel copies it, and what the filter of
+    // `refuse_new` points at, during the call and keeps no pointer.
     let done =
         unsafe { libc::setsockopt(fd, level, option, std::ptr::from_ref(value).cast(), size) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

@@ -50,7 +50,7 @@ fn handlers_that_exit_at_their_start_end_the_server() {
 
 #[test]
 fn handlers_that_panic_at_their_start_end_the_server() {
-    gives_up(&["handlers=2", "start=panic"], "it could not go on");
+    gives_up(&["handlers=2", "start=panic"], "it panicked: as told at its start");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! An asynchronous pool whose handlers do what the client says; for tests.
 //!
-//! `gate ADDRESS LIMIT [handlers=N] [threads=N] [notification=MODE] [start=fail]`.
+//! `gate ADDRESS LIMIT [handlers=N] [threads=N] [notification=MODE] [start=fail] [early=panic]`.
 
 use std::io::Write;
 
@@ -41,10 +41,15 @@ fn run() -> Result<(), Error> {
     let address = words.next().unwrap_or_else(|| "127.0.0.1:0".into());
     let limit = words.next().and_then(|word| word.parse().ok()).unwrap_or(1);
     let words: Vec<String> = words.collect();
+    let early = words.iter().any(|word| word == "early=panic");
     let fails = words.iter().any(|word| word == "start=fail");
     let builder = words.iter().fold(Server::builder().listen(address), |b, word| set(b, word));
     builder.open()?.run_async(limit, move |_: Shift| async move {
-        if fails { Err("it was told to fail".into()) } else { Ok(serve) }
+        let handle = move |connection| {
+            assert!(!early, "as told, before the first await");
+            serve(connection)
+        };
+        if fails { Err("it was told to fail".into()) } else { Ok(handle) }
     })?;
     Ok(())
 }
