@@ -28,7 +28,7 @@ fn at_rest(run: &Run) -> (usize, u64) {
         let before = std::mem::replace(&mut last, usage::descriptors(run.pid()));
         (before == last).then_some(last)
     });
-    (descriptors, usage::private_kib(run.pid()))
+    (descriptors, usage::written_kib(run.pid()))
 }
 
 #[test]

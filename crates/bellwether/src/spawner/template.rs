@@ -17,6 +17,7 @@ use rustix::net::{
 use rustix::process::{Pid, Rlimit, Signal};
 
 use super::message::{Answer, LONGEST, Request};
+use super::slot::Process;
 use super::{descriptors as limits, fork};
 use crate::address::Listener;
 use crate::error::BoxError;
@@ -50,7 +51,6 @@ pub(crate) struct Pattern {
 /// The spawner's hold on its template.
 pub(crate) struct Template {
     pub(crate) pid: Pid,
-    pub(crate) pidfd: OwnedFd,
     pub(crate) socket: OwnedFd,
     /// When a template that was told to leave will have taken too long.
     pub(crate) until: Option<Duration>,
@@ -88,8 +88,7 @@ impl Template {
         )?;
         rustix::io::ioctl_fionbio(&ours, true)?;
         let pid = fork::template(|| Workshop::open(dowry, &theirs))?;
-        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-        Ok(Self { pid, pidfd, socket: ours, until: None, condemned: false, ended: None })
+        Ok(Self { pid, socket: ours, until: None, condemned: false, ended: None })
     }
 
     /// Asks for a handler. Never blocks: a template that does not listen is an error.
@@ -132,7 +131,7 @@ impl Template {
     pub(crate) fn kill(&mut self) {
         self.until = None;
         self.condemned = true;
-        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+        Process::of(self.pid).signal(Signal::KILL);
     }
 }
 

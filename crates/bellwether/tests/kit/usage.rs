@@ -20,6 +20,13 @@ pub fn private_kib(pid: Pid) -> u64 {
     value(&rollup, "Private_Dirty") + value(&rollup, "Private_Clean")
 }
 
+/// Memory that the process alone has written, in KiB: what grows when it leaks.
+///
+/// Clean pages of its executable come and go with who else has touched them.
+pub fn written_kib(pid: Pid) -> u64 {
+    value(&read(pid, "smaps_rollup"), "Private_Dirty")
+}
+
 /// Resident memory, shared pages included, in KiB.
 pub fn resident_kib(pid: Pid) -> u64 {
     value(&read(pid, "smaps_rollup"), "Rss")
