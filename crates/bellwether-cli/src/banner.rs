@@ -56,7 +56,6 @@ pub(crate) fn show(server: &Server, content: &str, crew: &Crew) {
     if tracing::enabled!(tracing::Level::INFO) {
         let _ = Stderr.write_all(text(server, content, crew).as_bytes());
     }
-    server.listeners().iter().for_each(warn_of_clipping);
 }
 
 fn text(server: &Server, content: &str, crew: &Crew) -> String {
@@ -90,18 +89,6 @@ fn place(address: &str) -> String {
 fn buffer(listener: &Listener) -> String {
     let limit = Buffer::of(listener).map(|buffer| buffer.limit);
     limit.map_or_else(|_| String::new(), |limit| format!(" (buffer of {limit})"))
-}
-
-/// The kernel shortens a backlog in silence; we do not.
-fn warn_of_clipping(listener: &Listener) {
-    let (Some(asked), Ok(buffer)) = (listener.backlog(), Buffer::of(listener)) else { return };
-    if buffer.limit < asked {
-        let (granted, address) = (buffer.limit, listener.address());
-        tracing::warn!(
-            "{address}: a buffer of {asked} was asked for, the kernel grants {granted}; \
-             try `sysctl net.core.somaxconn={asked}`"
-        );
-    }
 }
 
 #[cfg(test)]

@@ -54,7 +54,9 @@ fn open(order: &Serve) -> Result<Server> {
 fn sockets_are_passed() -> bool {
     let is = |name, expected: &str| std::env::var(name).is_ok_and(|value| value == expected);
     let any = std::env::var_os("LISTEN_FDS").is_some() && !is("LISTEN_FDS", "0");
-    any && is("LISTEN_PID", &std::process::id().to_string())
+    // Without LISTEN_PID it is rubbish, which the library tells.
+    let for_us = is("LISTEN_PID", &std::process::id().to_string());
+    any && (for_us || std::env::var_os("LISTEN_PID").is_none())
 }
 
 fn serve_files(server: Server, crew: &Crew, folder: Folder) -> Result<Stopped> {

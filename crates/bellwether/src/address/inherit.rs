@@ -27,10 +27,17 @@ impl Passed {
 
     fn read(own_pid: &str, get: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let Some(count) = get("LISTEN_FDS") else { return Ok(Self::default()) };
-        if get("LISTEN_PID").is_none_or(|pid| pid != own_pid) {
-            return Ok(Self::default());
-        }
         let wrong = |problem: &str| Error::configure(format!("LISTEN_FDS={count}"), problem);
+        match get("LISTEN_PID") {
+            None => {
+                return Err(wrong(
+                    "LISTEN_PID is not set, so nobody knows for whom the descriptors are; \
+                     unset LISTEN_FDS, or set both as sd_listen_fds(3) says",
+                ));
+            }
+            Some(pid) if pid != own_pid => return Ok(Self::default()),
+            Some(_) => {}
+        }
         let count: u16 =
             count.parse().map_err(|_| wrong("it must be a number of descriptors, 0 to 65535"))?;
         let names = get("LISTEN_FDNAMES").unwrap_or_default();
@@ -159,8 +166,13 @@ mod tests {
     #[test]
     fn sockets_for_another_process_are_not_taken() {
         assert!(read(&[]).unwrap().is_empty());
-        assert!(read(&[("LISTEN_FDS", "2")]).unwrap().is_empty());
         assert!(read(&[("LISTEN_FDS", "2"), ("LISTEN_PID", "8")]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_count_for_nobody_in_particular_is_refused() {
+        let error = read(&[("LISTEN_FDS", "999")]).unwrap_err();
+        assert_eq!(error.exit_code(), 78);
     }
 
     #[test]

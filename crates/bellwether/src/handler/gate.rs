@@ -22,13 +22,17 @@ use super::post::{Post, ROPE, Seat};
 use super::race::{Outcome, Racer, Stop};
 use crate::error::BoxError;
 use crate::scoreboard::control::Order;
+use crate::sys::clock;
 
 /// How far above the average a handler may be before it leaves newcomers to others.
 const SLACK: u64 = 4;
 
 /// How long a handler above its fair share leaves newcomers to others, before it takes one all
 /// the same: the others may be stuck.
-const COURTESY: Duration = Duration::from_millis(20);
+const COURTESY: Duration = Duration::from_millis(5);
+
+/// How long it then takes whatever comes.
+const RUDENESS: Duration = Duration::from_millis(250);
 
 /// How many accepted connections may wait for the runtime of their own handler.
 const IN_HAND: usize = 4;
@@ -199,7 +203,7 @@ where
     std::thread::scope(|scope| {
         let runtime = scope.spawn(|| serve(start, shift, arrivals, tell));
         let departure = match started.recv() {
-            Ok(()) => Gate { room, hand_over }.keep(),
+            Ok(()) => Gate { room, hand_over, rude_until: Duration::ZERO }.keep(),
             Err(_) => Departure::NotStarted,
         };
         // The gate and with it the queue's sender are gone: the runtime finishes what it has.
@@ -255,10 +259,12 @@ where
 struct Gate {
     room: Arc<Room>,
     hand_over: queue::UnboundedSender<Connection>,
+    /// Until when it takes more than its fair share, because others do not take theirs.
+    rude_until: Duration,
 }
 
 impl Gate {
-    fn keep(self) -> Departure {
+    fn keep(mut self) -> Departure {
         let post = Arc::clone(&self.room.post);
         let racer = Racer::new(&post, self.room.thread).map(Racer::nonblocking);
         let Ok(mut racer) = racer else { return Departure::NotStarted };
@@ -283,12 +289,16 @@ impl Gate {
         }
     }
 
-    fn once(&self, racer: &mut Racer<'_>) -> Result<(), Stop> {
+    fn once(&mut self, racer: &mut Racer<'_>) -> Result<(), Stop> {
         if self.room.is_full() {
             return self.wait_for_room(racer, None);
         }
-        if self.room.is_over_its_share() {
+        if self.room.is_over_its_share() && clock::now() >= self.rude_until {
             self.wait_for_room(racer, Some(COURTESY))?;
+            if self.room.post.requests_wait() {
+                // Nobody took them: the others are stuck, frozen or gone.
+                self.rude_until = clock::now() + RUDENESS;
+            }
         }
         match racer.next(None)? {
             Outcome::Won(connection) => self.admit(connection)?,

@@ -138,9 +138,14 @@ impl Post {
 
     /// Wakes another if requests wait.
     pub(crate) fn pass_on(&self) {
-        if self.listeners.iter().any(Listener::has_pending) {
+        if self.requests_wait() {
             self.bell.ring();
         }
+    }
+
+    /// Tells whether something waits in a buffer.
+    pub(crate) fn requests_wait(&self) -> bool {
+        self.listeners.iter().any(Listener::has_pending)
     }
 
     /// One more thread waits; the last one tells the spawner.

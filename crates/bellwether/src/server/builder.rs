@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Server;
 use crate::address::{Address, Defaults, Defer, Listener, inherit::Passed, open_all};
+use crate::buffer::Buffer;
 use crate::error::{Doing, Error, Result};
 use crate::notification::Notification;
 use crate::scoreboard::control::MAX_SLOTS;
@@ -151,6 +152,7 @@ impl Builder {
         let addresses = self.parsed_addresses()?;
         let defaults = Defaults { defer_accept: self.defer_accept };
         let listeners = open_all(&addresses, defaults)?;
+        listeners.iter().for_each(warn_of_clipping);
         let (name, folder) = self.take_name(&listeners)?;
         Ok(Server { settings: self, listeners, name, folder })
     }
@@ -180,6 +182,18 @@ fn default_name(listeners: &[Listener]) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     let name: String = last.chars().map(plain).take(48).collect();
     name.trim_start_matches('.').to_owned()
+}
+
+/// The kernel shortens a backlog in silence; we do not.
+fn warn_of_clipping(listener: &Listener) {
+    let (Some(asked), Ok(buffer)) = (listener.backlog(), Buffer::of(listener)) else { return };
+    if buffer.limit < asked {
+        let granted = buffer.limit;
+        tracing::warn!(
+            "{listener}: a buffer of {asked} was asked for, the kernel grants {granted}; \
+             try `sysctl net.core.somaxconn={asked}`"
+        );
+    }
 }
 
 fn check_range(what: &str, value: usize, most: usize) -> Result<()> {

@@ -23,6 +23,9 @@ const BOOT_ATTEMPTS: u32 = 4;
 /// bounded all the same: ten forks a second, of which one takes about half a millisecond.
 const SETTLED: Duration = Duration::from_millis(100);
 
+/// A template that lived this long had loaded.
+const LOADED: Duration = Duration::from_secs(1);
+
 static CRASH_LINES: OncePerSecond = OncePerSecond::new();
 static BOOT_LINES: OncePerSecond = OncePerSecond::new();
 
@@ -143,7 +146,7 @@ impl Spawner {
         let until = self.boot.fail(clock::now(), jitter());
         let pause_ms = until.saturating_sub(clock::now()).as_millis();
         if BOOT_LINES.allows() {
-            tracing::warn!(pause_ms, "a handler did not become ready: {problem}");
+            tracing::warn!(pause_ms, "no handler can be made at the moment: {problem}");
         }
         if !self.ever_ready && self.boot.in_a_row() >= BOOT_ATTEMPTS && self.verdict.is_none() {
             self.fail(Error::Boot {
@@ -161,7 +164,8 @@ impl Spawner {
     }
 
     pub(super) fn template_is_gone(&mut self) {
-        let Some(Template { condemned, ended: Some(status), .. }) = self.template.take() else {
+        let Some(Template { condemned, since, ended: Some(status), .. }) = self.template.take()
+        else {
             return;
         };
         let unborn: Vec<_> = (0..self.slots.len())
@@ -169,6 +173,9 @@ impl Spawner {
             .collect();
         unborn.into_iter().for_each(|index| self.apply(index, Event::NotForked));
         if self.stopping.is_none() && !condemned {
+            if self.ever_ready && clock::now().saturating_sub(since) >= LOADED {
+                self.boot.reset(); // one that had worked may be replaced at once
+            }
             self.boot_failed(&format!("the template ended: {}", describe(status)));
         }
     }

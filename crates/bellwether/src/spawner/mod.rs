@@ -266,6 +266,10 @@ impl Spawner {
     }
 
     fn signalled(&mut self, signal: i32) {
+        if matches!(signal, libc::SIGUSR1 | libc::SIGUSR2) {
+            tracing::info!("{} has no meaning here and is ignored", slot::signal_name(signal));
+            return;
+        }
         if signal == libc::SIGQUIT || self.stopping.is_some() {
             tracing::warn!("ending at once, told by {}", slot::signal_name(signal));
             self.stop();

@@ -77,7 +77,7 @@ impl AsRawFd for RuntimeDir {
 impl Drop for RuntimeDir {
     /// Removes the folder with what is in it, while the lock is still held.
     fn drop(&mut self) {
-        if rustix::process::getpid() == self.owner {
+        if rustix::process::getpid() == self.owner && is_still(&self.lock, &self.path) {
             let _ = std::fs::remove_file(self.socket());
             let _ = std::fs::remove_dir(&self.path);
         }

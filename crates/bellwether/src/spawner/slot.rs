@@ -147,6 +147,9 @@ pub(crate) fn describe(status: WaitStatus) -> String {
             Some(Departure::Broken) => "it could not go on (see its own message)".into(),
             _ => format!("exited with status {code}"),
         },
+        (_, Some(libc::SIGKILL)) => {
+            "killed by signal 9 (SIGKILL, by hand or for lack of memory)".into()
+        }
         (_, Some(signal)) => format!("killed by signal {signal} ({})", signal_name(signal)),
         _ => "ended".into(),
     }
@@ -162,9 +165,11 @@ pub(crate) const fn signal_name(signal: i32) -> &'static str {
         libc::SIGABRT => "SIGABRT",
         libc::SIGBUS => "SIGBUS",
         libc::SIGFPE => "SIGFPE",
-        libc::SIGKILL => "SIGKILL, by hand or for lack of memory",
+        libc::SIGKILL => "SIGKILL",
         libc::SIGSEGV => "SIGSEGV",
         libc::SIGPIPE => "SIGPIPE",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGUSR2 => "SIGUSR2",
         libc::SIGALRM => "SIGALRM",
         libc::SIGTERM => "SIGTERM",
         libc::SIGSYS => "SIGSYS",

@@ -56,6 +56,8 @@ pub(crate) struct Template {
     pub(crate) until: Option<Duration>,
     /// Whether the spawner has ended it on purpose.
     pub(crate) condemned: bool,
+    /// When it was forked.
+    pub(crate) since: Duration,
     /// How it ended; what it bore last may still be told.
     pub(crate) ended: Option<rustix::process::WaitStatus>,
 }
@@ -88,7 +90,14 @@ impl Template {
         )?;
         rustix::io::ioctl_fionbio(&ours, true)?;
         let pid = fork::template(|| Workshop::open(dowry, &theirs))?;
-        Ok(Self { pid, socket: ours, until: None, condemned: false, ended: None })
+        Ok(Self {
+            pid,
+            socket: ours,
+            until: None,
+            condemned: false,
+            since: clock::now(),
+            ended: None,
+        })
     }
 
     /// Asks for a handler. Never blocks: a template that does not listen is an error.

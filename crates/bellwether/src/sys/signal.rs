@@ -5,8 +5,15 @@ use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
 
 /// The signals that the process turns into readable values.
-pub(crate) const WATCHED: [i32; 5] =
-    [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGCHLD];
+pub(crate) const WATCHED: [i32; 7] = [
+    libc::SIGTERM,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGHUP,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGCHLD,
+];
 
 fn set_of(signals: &[i32]) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
@@ -31,6 +38,15 @@ fn dispose(signal: i32, disposition: libc::sighandler_t) {
     unsafe { libc::signal(signal, disposition) };
 }
 
+fn is_ignored(signal: i32) -> bool {
+    let mut now = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a null new action only asks; the old one is written into `now`.
+    unsafe { libc::sigaction(signal, std::ptr::null(), now.as_mut_ptr()) };
+    // SAFETY: all-zero bytes are a valid sigaction, whether or not the kernel has written.
+    let now = unsafe { now.assume_init() };
+    now.sa_sigaction == libc::SIG_IGN
+}
+
 /// A descriptor that yields the watched signals.
 #[derive(Debug)]
 pub(crate) struct Signals(OwnedFd);
@@ -43,7 +59,10 @@ impl Signals {
     pub(crate) fn open() -> io::Result<Self> {
         dispose(libc::SIGPIPE, libc::SIG_IGN);
         dispose(libc::SIGCHLD, libc::SIG_DFL);
-        let set = set_of(&WATCHED);
+        // nohup(1) ignores SIGHUP for us; a blocked signal would be read all the same.
+        let heeded = |signal: &&i32| **signal != libc::SIGHUP || !is_ignored(**signal);
+        let watched: Vec<i32> = WATCHED.iter().filter(heeded).copied().collect();
+        let set = set_of(&watched);
         mask(libc::SIG_BLOCK, &set)?;
         // SAFETY: -1 asks for a new descriptor; `set` is initialised.
         let fd =
