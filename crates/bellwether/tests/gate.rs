@@ -41,11 +41,14 @@ fn long_connections_spread_over_the_handlers() {
     for mode in ["all", "some:2", "one", "turn"] {
         let mut run = start("1000", &["handlers=4", &format!("notification={mode}")]);
         let address = run.socket_addr();
-        let held: Vec<_> = (0..80).map(|_| Held::open(address)).collect();
-        let shares = each(&run.status(), "open");
-        // A fair share is 20; a handler is out of the race while it holds more than 4 above that.
-        assert!(shares.iter().all(|share| (1..=32).contains(share)), "{mode}: {shares:?}");
-        held.into_iter().for_each(Held::release);
+        // A fair share is 20, and a handler leaves newcomers to others while it holds more than 4
+        // above that; unless they do not come in time, as on a machine that is busy elsewhere.
+        eventually(PATIENCE, &format!("fair shares in mode {mode}"), || {
+            let held: Vec<_> = (0..80).map(|_| Held::open(address)).collect();
+            let shares = each(&run.status(), "open");
+            held.into_iter().for_each(Held::release);
+            shares.iter().all(|share| (1..=32).contains(share)).then_some(())
+        });
         run.stop();
     }
 }
