@@ -55,6 +55,15 @@ fn sigterm_finishes_a_slow_download() {
     assert_quiescent(run.baseline(), &run);
 }
 
+/// The server ends without finishing the download, says so, and leaves nothing.
+#[track_caller]
+fn assert_cut(run: &mut Run, download: TcpStream) {
+    assert_eq!(run.wait().code(), Some(0));
+    assert!(run.stderr().contains("1 connection was cut"), "{}", run.stderr());
+    drop(download);
+    assert_quiescent(run.baseline(), run);
+}
+
 #[test]
 fn a_second_signal_cuts_what_is_left_and_says_how_much() {
     let mut run = serve_file();
@@ -63,10 +72,7 @@ fn a_second_signal_cuts_what_is_left_and_says_how_much() {
     run.signal(Signal::TERM);
     wait_until_stopping(&run);
     run.signal(Signal::TERM);
-    assert_eq!(run.wait().code(), Some(0));
-    assert!(run.stderr().contains("1 connection was cut"), "{}", run.stderr());
-    drop(download);
-    assert_quiescent(run.baseline(), &run);
+    assert_cut(&mut run, download);
 }
 
 #[test]
@@ -80,10 +86,7 @@ fn the_stop_grace_is_what_was_typed() {
     let download = begin_download(&run);
     run.processes();
     run.signal(Signal::TERM);
-    assert_eq!(run.wait().code(), Some(0));
-    assert!(run.stderr().contains("1 connection was cut"), "{}", run.stderr());
-    drop(download);
-    assert_quiescent(run.baseline(), &run);
+    assert_cut(&mut run, download);
 }
 
 #[test]
