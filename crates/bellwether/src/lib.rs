@@ -53,4 +53,6 @@ pub use handler::{Connection, Handler, Seat};
 pub use handler::{Shift, Stream};
 pub use notification::Notification;
 pub use server::{Builder, Server};
+pub use spawner::access::{Peer, Role};
+pub use spawner::rules::Amount;
 pub use spawner::{Stopped, status};

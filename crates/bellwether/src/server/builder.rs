@@ -10,6 +10,8 @@ use crate::error::{Doing, Error, Result};
 use crate::notification::Notification;
 use crate::scoreboard::control::MAX_SLOTS;
 use crate::scoreboard::telemetry::MAX_THREADS;
+use crate::spawner::access::Access;
+use crate::spawner::rules::Rules;
 use crate::spawner::{RuntimeDir, runtime_dir};
 use crate::sys::descriptors;
 
@@ -33,14 +35,16 @@ use crate::sys::descriptors;
 pub struct Builder {
     pub(super) addresses: Vec<String>,
     pub(super) handlers: usize,
+    pub(super) bounds: Option<(usize, usize)>,
     pub(super) threads: usize,
     pub(super) notification: Notification,
     pub(super) name: Option<String>,
     pub(super) defer_accept: Defer,
-    pub(super) boot: Duration,
-    pub(super) grace: Duration,
     pub(super) orphan_grace: Duration,
     pub(super) runtime_dir: Option<PathBuf>,
+    pub(super) rules: Rules,
+    pub(super) access: Access,
+    pub(super) take_over: bool,
 }
 
 impl Default for Builder {
@@ -48,14 +52,16 @@ impl Default for Builder {
         Self {
             addresses: Vec::new(),
             handlers: std::thread::available_parallelism().map_or(2, |n| n.get().max(2)),
+            bounds: None,
             threads: 1,
             notification: Notification::default(),
             name: None,
             defer_accept: Defer::Off,
-            boot: Duration::from_secs(60),
-            grace: Duration::from_secs(30),
             orphan_grace: Duration::from_secs(10),
             runtime_dir: None,
+            rules: Rules::default(),
+            access: Access::default(),
+            take_over: false,
         }
     }
 }
@@ -106,28 +112,6 @@ impl Builder {
         self
     }
 
-    /// Sets how long a handler may take from its fork until it is ready; default 60 s.
-    #[must_use]
-    pub const fn boot_timeout(mut self, limit: Duration) -> Self {
-        self.boot = limit;
-        self
-    }
-
-    /// Sets how long a leaving handler may take to finish its requests before it is sent
-    /// SIGTERM; default 30 s, any length. SIGKILL follows 5 s later.
-    #[must_use]
-    pub const fn stop_grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
-        self
-    }
-
-    /// Sets how long handlers serve on when their spawner has died; default 10 s.
-    #[must_use]
-    pub const fn orphan_grace(mut self, grace: Duration) -> Self {
-        self.orphan_grace = grace;
-        self
-    }
-
     /// Sets the folder in which servers keep their locks and control sockets.
     ///
     /// Default: `BELLWETHER_RUNTIME_DIR`, else `/run/bellwether` for root, else `bellwether` in
@@ -146,6 +130,7 @@ impl Builder {
         descriptors::fill_standard().doing("open /dev/null for a closed standard descriptor")?;
         check_range("handlers", self.handlers, MAX_SLOTS)?;
         check_range("threads", self.threads, MAX_THREADS)?;
+        self.check_rules()?;
         if let Notification::Some(0) = self.notification {
             return Err(Error::configure("notification", "some:0 would wake nobody; use some:1"));
         }

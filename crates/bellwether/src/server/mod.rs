@@ -4,11 +4,11 @@
 //! the calling process the spawner of one pool.
 
 mod builder;
+mod settings;
 
 pub use builder::Builder;
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::time::Duration;
 
 use crate::address::Listener;
 use crate::balance::Fixed;
@@ -18,7 +18,7 @@ use crate::handler::{Connection, Shift, gate, gate::Terms};
 use crate::handler::{Handler, race};
 use crate::notification::Notification;
 use crate::spawner::template::{Body, Load, Pattern};
-use crate::spawner::{Pool, RuntimeDir, Spawner, Stopped, Times};
+use crate::spawner::{Pool, RuntimeDir, Spawner, Stopped};
 use crate::sys::{descriptors, process};
 
 /// A server whose addresses are open and whose handlers do not exist yet.
@@ -202,17 +202,12 @@ impl Server {
             descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
             inherited,
         };
-        let times = Times {
-            boot: self.settings.boot,
-            grace: self.settings.grace,
-            last: Duration::from_secs(5),
-        };
         let pool = Pool {
             name: self.name,
             listeners: self.listeners,
             folder: self.folder,
             pattern,
-            times,
+            times: self.settings.rules.times,
             min: handlers,
             max: handlers,
             balance: Box::new(Fixed::new(handlers)),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::rules::Times;
+
 /// Where a slot is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -56,17 +58,6 @@ pub(crate) enum Action {
     Kill,
     /// Close the books on the process that was here, and let the slot rest.
     Bury,
-}
-
-/// How long each state may last.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Times {
-    /// From fork to ready.
-    pub(crate) boot: Duration,
-    /// From the order to leave to SIGTERM.
-    pub(crate) grace: Duration,
-    /// From SIGTERM to SIGKILL, and between two SIGKILLs.
-    pub(crate) last: Duration,
 }
 
 /// Returns what becomes of a slot by an event.
@@ -168,7 +159,7 @@ mod tests {
     #[test]
     fn every_state_with_a_process_that_must_end_has_a_deadline_that_leads_to_its_death() {
         let second = Duration::from_secs(1);
-        let times = Times { boot: second, grace: second, last: second };
+        let times = Times { boot: second, announce: second, grace: second, last: second };
         for start in [State::Starting, State::Leaving, State::Ending, State::Killed] {
             let mut state = start;
             for _ in 0..3 {

@@ -8,6 +8,7 @@
 //! goes through is decided by [`life::step`], a pure function; [`population`] carries it out with
 //! [`birth`] and [`death`]; [`look`] looks after the buffer, [`report`] tells.
 
+pub(crate) mod access;
 mod birth;
 mod control;
 mod death;
@@ -20,6 +21,7 @@ mod message;
 mod population;
 mod report;
 mod respawn;
+pub(crate) mod rules;
 pub(crate) mod runtime_dir;
 mod slot;
 pub mod status;
@@ -30,8 +32,8 @@ use std::time::Duration;
 
 use control::{Command, Control, Heard};
 use event::{Event, Source};
-pub(crate) use life::Times;
 use respawn::Backoff;
+use rules::Times;
 pub(crate) use runtime_dir::RuntimeDir;
 use slot::{Process, Slot};
 use status::Totals;

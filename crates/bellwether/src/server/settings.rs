@@ -1,0 +1,198 @@
+//! The settings of a [`Builder`] about how handlers change, end and are replaced.
+
+use std::time::Duration;
+
+use super::Builder;
+use crate::error::{Error, Result};
+use crate::scoreboard::control::MAX_SLOTS;
+use crate::spawner::access::{Peer, Role};
+use crate::spawner::rules::Amount;
+
+impl Builder {
+    /// Sets how far `scale` may go by default: from `min` to `max` handlers, 1 to 4096.
+    ///
+    /// Default: exactly [`Builder::handlers`].
+    #[must_use]
+    pub const fn bounds(mut self, min: usize, max: usize) -> Self {
+        self.bounds = Some((min, max));
+        self
+    }
+
+    /// Sets how long a handler may take from its fork until it is ready; default 60 s.
+    #[must_use]
+    pub const fn boot_timeout(mut self, limit: Duration) -> Self {
+        self.rules.times.boot = limit;
+        self
+    }
+
+    /// Sets how long a stop is announced, with everybody still served, before newcomers are
+    /// refused; default 0.
+    ///
+    /// For load balancers that look at the status, not at refused connections.
+    #[must_use]
+    pub const fn announce(mut self, time: Duration) -> Self {
+        self.rules.times.announce = time;
+        self
+    }
+
+    /// Sets how long a leaving handler may take to finish its requests before it is sent
+    /// SIGTERM; default 30 s.
+    #[must_use]
+    pub const fn stop_grace(mut self, grace: Duration) -> Self {
+        self.rules.times.grace = grace;
+        self
+    }
+
+    /// Sets how long a handler may take to end after SIGTERM before it is sent SIGKILL; default
+    /// 5 s.
+    #[must_use]
+    pub const fn kill_after(mut self, time: Duration) -> Self {
+        self.rules.times.last = time;
+        self
+    }
+
+    /// Sets how long handlers serve on when their spawner has died; default 10 s.
+    #[must_use]
+    pub const fn orphan_grace(mut self, grace: Duration) -> Self {
+        self.orphan_grace = grace;
+        self
+    }
+
+    /// Sets how long the first handler of a new generation must have served before the others
+    /// follow; default 1 s.
+    #[must_use]
+    pub const fn canary(mut self, time: Duration) -> Self {
+        self.rules.change.canary = time;
+        self
+    }
+
+    /// Sets how many handlers there may be above the number wanted while generations change or a
+    /// handler is replaced; default 25 %, at least 1.
+    #[must_use]
+    pub const fn max_surge(mut self, amount: Amount) -> Self {
+        self.rules.change.surge = amount;
+        self
+    }
+
+    /// Sets how many of the handlers wanted may be missing while generations change; default 0.
+    #[must_use]
+    pub const fn max_unavailable(mut self, amount: Amount) -> Self {
+        self.rules.change.unavailable = amount;
+        self
+    }
+
+    /// Sets how many old generations may still be finishing requests; default 4.
+    ///
+    /// One more, and the oldest is ended as if its grace were over.
+    #[must_use]
+    pub const fn old_generations(mut self, most: usize) -> Self {
+        self.rules.change.old_generations = most;
+        self
+    }
+
+    /// Sets after which time the handler is told that a request takes too long; default never.
+    ///
+    /// Counted from the arrival of the request's connection, its wait in the buffer included.
+    /// What is told and what it can do about it: `Deadline`.
+    #[must_use]
+    pub const fn soft_deadline(mut self, time: Duration) -> Self {
+        self.rules.deadlines.soft = Some(time);
+        self
+    }
+
+    /// Sets after which time the spawner ends a handler whose request takes too long; default
+    /// never.
+    ///
+    /// Counted as the soft deadline. The handler gets SIGTERM, and SIGKILL 100 ms later; other
+    /// requests of the same process are cut with it.
+    #[must_use]
+    pub const fn hard_deadline(mut self, time: Duration) -> Self {
+        self.rules.deadlines.hard = Some(time);
+        self
+    }
+
+    /// Sets after how many requests a handler is replaced, less up to a tenth by chance; default
+    /// never.
+    #[must_use]
+    pub const fn max_requests(mut self, requests: u64) -> Self {
+        self.rules.recycling.requests = Some(requests);
+        self
+    }
+
+    /// Sets at which age a handler is replaced, less up to a tenth by chance; default never.
+    #[must_use]
+    pub const fn max_age(mut self, age: Duration) -> Self {
+        self.rules.recycling.age = Some(age);
+        self
+    }
+
+    /// Sets with how many bytes of memory a handler is replaced, less up to a tenth by chance;
+    /// default never.
+    ///
+    /// Pages that several processes share count in proportion (PSS of proc_pid_smaps(5)).
+    #[must_use]
+    pub const fn max_memory(mut self, bytes: u64) -> Self {
+        self.rules.recycling.memory = Some(bytes);
+        self
+    }
+
+    /// Sets how many handlers that died may be replaced in a minute; default 6000.
+    ///
+    /// A leaky bucket: unused allowance is kept for up to ten seconds.
+    #[must_use]
+    pub const fn crash_budget(mut self, per_minute: u32) -> Self {
+        self.rules.crash_budget = per_minute;
+        self
+    }
+
+    /// Lets another user or group command the server; root and its own user always may.
+    #[must_use]
+    pub fn allow(mut self, role: Role, peer: Peer) -> Self {
+        self.access.allow(role, peer);
+        self
+    }
+
+    /// Takes the addresses over from handlers whose spawner has died, if there are any.
+    #[must_use]
+    pub const fn take_over(mut self) -> Self {
+        self.take_over = true;
+        self
+    }
+
+    /// Refuses settings that contradict each other.
+    pub(super) fn check_rules(&self) -> Result<()> {
+        if let Some((min, max)) = self.bounds
+            && !(1..=max).contains(&min) | (max > MAX_SLOTS)
+        {
+            let problem =
+                format!("{min}..{max} is not possible; choose 1 to {MAX_SLOTS}, the smaller first");
+            return Err(Error::configure("bounds", problem));
+        }
+        let deadlines = self.rules.deadlines;
+        if let (Some(soft), Some(hard)) = (deadlines.soft, deadlines.hard)
+            && soft > hard
+        {
+            let problem = format!(
+                "the handler would be told after {} s and ended after {} s; choose a soft deadline \
+                 before the hard one",
+                soft.as_secs_f64(),
+                hard.as_secs_f64()
+            );
+            return Err(Error::configure("deadlines", problem));
+        }
+        let zero = [
+            ("soft deadline", deadlines.soft == Some(Duration::ZERO)),
+            ("hard deadline", deadlines.hard == Some(Duration::ZERO)),
+            ("max requests", self.rules.recycling.requests == Some(0)),
+            ("max age", self.rules.recycling.age == Some(Duration::ZERO)),
+            ("max memory", self.rules.recycling.memory == Some(0)),
+            ("crash budget", self.rules.crash_budget == 0),
+        ];
+        match zero.iter().find(|(_, is_zero)| *is_zero) {
+            Some((what, _)) => {
+                Err(Error::configure(what, "0 is not possible; leave it out for never"))
+            }
+            None => Ok(()),
+        }
+    }
+}
