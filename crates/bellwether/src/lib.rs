@@ -54,5 +54,6 @@ pub use handler::{Shift, Stream};
 pub use notification::Notification;
 pub use server::{Builder, Server};
 pub use spawner::access::{Peer, Role};
+pub use spawner::command::{Answer, Scale, Why};
 pub use spawner::rules::Amount;
-pub use spawner::{Stopped, status};
+pub use spawner::{Stopped, journal, status};

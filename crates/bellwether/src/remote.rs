@@ -36,7 +36,7 @@ pub fn names() -> Result<Vec<String>> {
 ///
 /// ```no_run
 /// let status = bellwether::remote::status(Some("8080"))?;
-/// println!("{} handlers, {} requests", status.handlers.len(), status.totals.requests);
+/// println!("{} handlers, {} requests", status.pools[0].handlers.len(), status.pools[0].totals.requests);
 /// # Ok::<(), bellwether::Error>(())
 /// ```
 ///

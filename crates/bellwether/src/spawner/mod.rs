@@ -10,11 +10,13 @@
 
 pub(crate) mod access;
 mod birth;
+pub mod command;
 mod control;
 mod death;
 mod descriptors;
 mod event;
 mod fork;
+pub mod journal;
 mod life;
 mod look;
 mod message;

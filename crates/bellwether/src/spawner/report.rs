@@ -3,7 +3,7 @@
 use super::Spawner;
 use super::life::State;
 use super::slot::{Occupant, Slot};
-use super::status::{AddressStatus, HandlerStatus, Status, Totals, Waits};
+use super::status::{AddressStatus, HandlerStatus, PoolStatus, Status, Totals, Waits};
 use crate::buffer::Buffer;
 use crate::scoreboard::telemetry::{Snapshot, WAIT_BUCKETS};
 use crate::sys::{clock, process};
@@ -14,21 +14,30 @@ impl Spawner {
         for occupant in self.slots.iter_mut().filter_map(|slot| slot.occupant.as_mut()) {
             occupant.look();
         }
+        let state = if self.stopping.is_some() { "stopping" } else { "serving" };
         Status {
             name: self.name.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             pid: rustix::process::getpid().as_raw_pid(),
-            state: if self.stopping.is_some() { "stopping" } else { "serving" }.into(),
+            state: state.into(),
             uptime_s: (clock::now() - self.started).as_secs_f64(),
-            generation: self.pattern.generation,
-            notification: self.pattern.notification.to_string(),
-            threads: self.pattern.threads,
-            want: self.want,
-            why: self.why.clone(),
-            addresses: self.addresses(),
-            handlers: self.handlers(),
-            totals: self.totals(),
-            waits: self.waits(),
+            change: None,
+            upgrades: 0,
+            pools: vec![PoolStatus {
+                name: self.name.clone(),
+                state: state.into(),
+                generation: self.pattern.generation,
+                notification: self.pattern.notification.to_string(),
+                threads: self.pattern.threads,
+                min: self.min,
+                max: self.max,
+                want: self.want,
+                why: self.why.clone(),
+                addresses: self.addresses(),
+                handlers: self.handlers(),
+                totals: self.totals(),
+                waits: self.waits(),
+            }],
         }
     }
 

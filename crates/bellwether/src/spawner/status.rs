@@ -15,23 +15,45 @@ pub struct Status {
     pub version: String,
     /// The spawner's process.
     pub pid: i32,
-    /// `serving` or `stopping`.
+    /// `serving`, `announcing`, `stopping` or `drained`.
     pub state: String,
-    /// Seconds since the server started.
+    /// Seconds since the server started, over upgrades.
     pub uptime_s: f64,
+    /// The reload or upgrade that is going on: what it does now.
+    #[serde(default)]
+    pub change: Option<String>,
+    /// How often the spawner's program was replaced.
+    #[serde(default)]
+    pub upgrades: u64,
+    /// Its pools.
+    pub pools: Vec<PoolStatus>,
+}
+
+/// One pool: addresses, handlers, sums.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PoolStatus {
+    /// The pool's name; that of the server where there is one pool.
+    pub name: String,
+    /// `serving`, `announcing`, `stopping` or `drained`.
+    pub state: String,
     /// The current generation, from 1.
     pub generation: u64,
     /// Who wakes when a request arrives: `all`, `some:K`, `one` or `turn`.
     pub notification: String,
     /// Threads a handler.
     pub threads: usize,
+    /// The fewest handlers that there may be.
+    pub min: usize,
+    /// The most handlers that there may be.
+    pub max: usize,
     /// Handlers wanted now.
     pub want: usize,
     /// Why so many: the last decision in words and numbers.
     pub why: String,
-    /// Where the server listens.
+    /// Where the pool listens.
     pub addresses: Vec<AddressStatus>,
-    /// The handlers, by slot.
+    /// The handlers, by slot and generation.
     pub handlers: Vec<HandlerStatus>,
     /// Sums over all handlers there have been.
     pub totals: Totals,
