@@ -1,5 +1,7 @@
 //! What may be typed, and the help about it.
 
+pub(crate) mod ask;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -22,6 +24,8 @@ Exit status:
   64  the command line is wrong
   69  not available: the address or the name is taken, or no such server runs
   70  failed: no handler became ready, or the system refused something
+  75  not done: a running server does something else now
+  77  not allowed: a running server is another user's
   78  cannot be used: an option's value, a directory, a passed descriptor";
 
 const EXAMPLES: &str = "\
@@ -29,7 +33,8 @@ Examples:
   bellwether serve                   a welcome page on http://127.0.0.1:8080/
   bellwether serve public -l :8080   the files in `public`, on all interfaces
   bellwether status                  how it is, for people
-  bellwether status --json           the same, for programs";
+  bellwether status --json           the same, for programs
+  bellwether reload                  new handlers in place of the old";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -72,6 +77,8 @@ pub(crate) enum Command {
     Serve(Serve),
     #[command(after_help = format!("{STATUS_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Status(Status),
+    #[command(flatten)]
+    Ask(ask::Ask),
 }
 
 /// Serve the files of a directory, or a welcome page, over HTTP.

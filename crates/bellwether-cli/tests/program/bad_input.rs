@@ -26,6 +26,11 @@ fn a_wrong_command_line_is_refused_with_64() {
     check(&["serve", "--stop-grace", "100000"], &["100000", "--stop-grace"]);
     check(&["serve", "--listen", "127.0.0.1:0", "--name", "a/b"], &["a/b", "letters"]);
     check(&["status", "everything"], &["everything", "--help"]);
+    check(&["scale"], &["N|MIN..MAX|auto", "--help"]);
+    check(&["scale", "0"], &["0", "write N, MIN..MAX"]);
+    check(&["scale", "web", "8..2"], &["8..2", "write N, MIN..MAX"]);
+    check(&["stop", "later"], &["later", "--help"]);
+    check(&["reload", "web"], &["web", "--help"]);
 }
 
 #[test]
@@ -154,6 +159,37 @@ fn status_says_that_nobody_runs() {
 fn status_says_that_a_name_is_unknown() {
     let launch = Launch::of(PROGRAM).args(["status", "--name", "ghost"]);
     refused(launch, 69, &["ghost", "none runs", "start one"]);
+}
+
+#[test]
+fn a_server_that_does_not_run_can_be_told_nothing() {
+    let asks = [
+        &["scale", "4"][..],
+        &["reload"],
+        &["upgrade"],
+        &["drain"],
+        &["stop", "--now"],
+        &["events", "-f"],
+        &["why"],
+    ];
+    for arguments in asks {
+        refused(Launch::of(PROGRAM).args(arguments), 69, &["no server runs", "start one"]);
+        let named = Launch::of(PROGRAM).args(arguments).args(["--json", "--name", "ghost"]);
+        refused(named, 69, &["ghost", "none runs"]);
+    }
+}
+
+#[test]
+fn a_server_that_is_stopped_is_not_waited_for() {
+    let mut run = crate::stage::serve(&["--name", "shop"]);
+    let frozen = crate::kit::Hold::stop(&[run.pid()]);
+    let output = crate::stage::ask(&run, &["status"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    let wake = format!("kill -CONT {}", run.pid());
+    assert!(said.contains("`shop` has not answered") && said.contains(&wake), "{said}");
+    drop(frozen);
+    assert_eq!(run.stop().code(), Some(0));
 }
 
 #[test]

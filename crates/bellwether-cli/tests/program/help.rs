@@ -38,6 +38,19 @@ fn every_help_shows_examples_and_the_exit_statuses() {
 }
 
 #[test]
+fn what_a_running_server_can_be_told_has_its_own_statuses() {
+    for verb in ["scale", "reload", "upgrade", "drain", "stop", "events", "why"] {
+        let output = run(&[verb, "--help"]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{verb}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        for words in ["Examples:", "  69 ", "  70 ", "  75 ", "  77 ", "--json", "--name"] {
+            assert!(text.contains(words), "no {words:?} in {verb}:\n{text}");
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+}
+
+#[test]
 fn nothing_to_do_is_a_wrong_command_line() {
     let output = run(&[]);
     assert_eq!(output.status.code(), Some(64));

@@ -1,0 +1,195 @@
+//! What can be asked of a running server, and told to it.
+
+use bellwether::Scale;
+use clap::{Args, Subcommand};
+
+use super::read_as;
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0   done
+  64  the command line is wrong
+  69  not available: no such server runs, or it does not answer
+  70  failed: nothing was changed, or the server ended meanwhile
+  75  not done: the server does something else now; try again later
+  77  not allowed: the server is another user's";
+
+const SCALE: &str = "\
+Examples:
+  bellwether scale 8                 eight handlers
+  bellwether scale 2..8              at least two, at most eight
+  bellwether scale auto              as the server was configured
+  bellwether scale web 8 --name shop";
+
+const RELOAD: &str = "\
+Examples:
+  bellwether reload
+  bellwether reload --name shop --json";
+
+const UPGRADE: &str = "\
+Examples:
+  cargo install bellwether-cli && bellwether upgrade
+  bellwether upgrade --name shop";
+
+const DRAIN: &str = "\
+Examples:
+  bellwether drain                   all pools
+  bellwether drain web --name shop   one of them";
+
+const STOP: &str = "\
+Examples:
+  bellwether stop
+  bellwether stop --now";
+
+const EVENTS: &str = "\
+Examples:
+  bellwether events
+  bellwether events -f
+  bellwether events -f --json | grep '\"kind\":\"exit\"'";
+
+const WHY: &str = "\
+Examples:
+  bellwether why
+  bellwether why --json";
+
+/// What to ask or to tell.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ask {
+    #[command(after_help = format!("{SCALE}\n\n{EXIT_STATUS}"))]
+    Scale(ScaleOrder),
+    /// Replace all handlers by new ones, one after the other.
+    ///
+    /// The new ones are started beside the old, which leave when enough of the new are ready. If
+    /// those do not become ready, or die soon, the old ones stay and nothing has changed.
+    #[command(after_help = format!("{RELOAD}\n\n{EXIT_STATUS}"))]
+    Reload(Target),
+    /// Replace the program that runs by the one installed now.
+    ///
+    /// The new program first shows that it can take over. If it cannot, nothing has changed.
+    /// Sockets, process number and counts stay; all handlers are replaced as by `reload`.
+    #[command(after_help = format!("{UPGRADE}\n\n{EXIT_STATUS}"))]
+    Upgrade(Target),
+    #[command(after_help = format!("{DRAIN}\n\n{EXIT_STATUS}"))]
+    Drain(DrainOrder),
+    #[command(after_help = format!("{STOP}\n\n{EXIT_STATUS}"))]
+    Stop(StopOrder),
+    #[command(after_help = format!("{EVENTS}\n\n{EXIT_STATUS}"))]
+    Events(EventsQuestion),
+    /// Show why there are as many handlers as there are, and what happened last.
+    #[command(after_help = format!("{WHY}\n\n{EXIT_STATUS}"))]
+    Why(Target),
+}
+
+/// Which server, and how its answer is printed.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// Print JSON with stable keys, a line each.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Which server; not needed where only one runs.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+/// Change how many handlers a pool has.
+///
+/// Done when that many are ready; those that are too many finish their requests.
+#[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
+pub(crate) struct ScaleOrder {
+    /// Which pool; not needed where there is one.
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) pool: Option<String>,
+
+    /// How many: N, MIN..MAX, or auto for what the server was configured to have.
+    #[arg(value_name = "N|MIN..MAX|auto", value_parser = read_as::<Scale>)]
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) handlers: Scale,
+
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// Let pools finish what they have and take nothing new; the server stays.
+#[derive(Debug, Args)]
+pub(crate) struct DrainOrder {
+    /// Which pool [default: all].
+    pub(crate) pool: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// End a server when its requests are finished.
+#[derive(Debug, Args)]
+pub(crate) struct StopOrder {
+    /// Cut the requests that are not finished.
+    #[arg(long)]
+    pub(crate) now: bool,
+
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// Show what happened: every handler's start and end, every change and refusal, and why.
+#[derive(Debug, Args)]
+pub(crate) struct EventsQuestion {
+    /// Go on with what happens from now on.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        ask: Ask,
+    }
+
+    fn parse(typed: &str) -> Result<Ask, clap::Error> {
+        let words = ["bellwether"].into_iter().chain(typed.split_whitespace());
+        Line::try_parse_from(words).map(|line| line.ask)
+    }
+
+    #[test]
+    fn a_pool_may_be_named_before_its_number() {
+        let check = |typed: &str, pool: Option<&str>, handlers: Scale| {
+            let Ok(Ask::Scale(order)) = parse(typed) else { panic!("{typed}") };
+            assert_eq!((order.pool.as_deref(), order.handlers), (pool, handlers), "{typed}");
+        };
+        check("scale 4", None, Scale::Between(4, 4));
+        check("scale 2..8 --name shop", None, Scale::Between(2, 8));
+        check("scale --json web auto", Some("web"), Scale::Auto);
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_is_refused_with_what_to_write() {
+        for typed in ["scale 0", "scale -1", "scale 8..2", "scale web", "scale 1 2..x"] {
+            let error = parse(typed).unwrap_err().to_string();
+            assert!(error.contains("write N, MIN..MAX"), "{typed}: {error}");
+        }
+        assert!(parse("scale").is_err());
+    }
+
+    #[test]
+    fn the_rest_can_be_said() {
+        let stop = parse("stop --now --name shop");
+        let Ok(Ask::Stop(StopOrder { now: true, target })) = stop else { panic!("{stop:?}") };
+        assert_eq!((target.name.as_deref(), target.json), (Some("shop"), false));
+        let drain = parse("drain web");
+        assert!(matches!(&drain, Ok(Ask::Drain(it)) if it.pool.as_deref() == Some("web")));
+        assert!(matches!(parse("events -f"), Ok(Ask::Events(it)) if it.follow));
+        assert!(matches!(parse("why --json"), Ok(Ask::Why(it)) if it.json));
+        assert!(matches!(parse("reload"), Ok(Ask::Reload(_))));
+        assert!(matches!(parse("upgrade"), Ok(Ask::Upgrade(_))));
+    }
+}
