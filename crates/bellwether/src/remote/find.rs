@@ -86,7 +86,7 @@ impl Server {
 
     pub(super) fn denied(&self, folder: &Path) -> Error {
         let problem = format!(
-            "server `{}` {}; its owner or root may ask it, and whoever it was started to `allow`",
+            "server `{}` {}; that user can let us in: `allow`, when it is started",
             self.name,
             ownership(folder, &self.base)
         );

@@ -144,7 +144,7 @@ impl Talk {
     /// The error that the connection has ended without an answer.
     pub(super) fn ended(&self) -> Error {
         let source = format!(
-            "server `{}` closed the connection before; it has ended, was killed, or lets nobody in \
+            "server `{}` closed the connection before; it has ended, was killed, or turned us away \
              (`bellwether status` tells)",
             self.server
         );
