@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::{Doing, Error, Result};
 use crate::spawner::runtime_dir::{SOCKET, base};
-use crate::spawner::status::Status;
+use crate::status::Status;
 
 /// How long a running server may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
