@@ -9,11 +9,10 @@ use rustix::net::SocketFlags;
 
 use super::connection::{Accepted, Connection};
 use super::patience::Patience;
-use super::post::{CHANNEL, Post, ROPE};
+use super::post::{CHANNEL, Order, Post, ROPE};
 use super::refusal::{OncePerSecond, Pauses, Refusal};
 use super::{Departure, Handler};
 use crate::notification::{Waiter, Wake};
-use crate::scoreboard::control::Order;
 use crate::scoreboard::telemetry::Line;
 
 /// Serves with all threads of this handler until it is time to leave.
@@ -257,7 +256,7 @@ impl<'a> Racer<'a> {
         if gone {
             self.patience = Patience::after_hang_up(self.post, &self.waiter)?;
         } else {
-            self.post.hear_nudges();
+            self.post.hear();
         }
         Ok(())
     }

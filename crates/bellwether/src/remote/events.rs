@@ -2,7 +2,7 @@
 
 use super::talk::{Heard, PATIENCE, Talk};
 use crate::error::Result;
-use crate::spawner::journal::Entry;
+use crate::journal::Entry;
 
 /// The entries of a server's journal, until it or we close; an error is the last item.
 #[derive(Debug)]

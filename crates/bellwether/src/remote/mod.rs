@@ -17,7 +17,7 @@ pub use pending::{Done, Pending};
 use crate::error::Result;
 use crate::spawner::command::{Command, Scale, Why};
 use crate::spawner::runtime_dir::base;
-use crate::spawner::status::Status;
+use crate::status::Status;
 use find::Server;
 use talk::Talk;
 

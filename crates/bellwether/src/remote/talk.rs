@@ -124,7 +124,7 @@ impl Talk {
 
     /// The error that the server runs and does not answer.
     pub(super) fn silent(&self) -> Error {
-        let pid = peer(self.stream.get_ref()).map_or(0, |(pid, _)| pid);
+        let pid = peer(self.stream.get_ref()).map_or(0, |peer| peer.pid);
         let what = match pid {
             0 => "it is stopped or hangs".into(),
             _ if is_stopped(pid) => {
