@@ -12,6 +12,9 @@ use crate::out::{print, unprinted};
 use crate::words::clean;
 use text::Days;
 
+/// How many entries answer why; `events` has them all.
+const LAST: usize = 20;
+
 /// Prints what happened, and with `--follow` what happens until one side has enough.
 pub(crate) fn run(question: &EventsQuestion) -> Result<(), Ending> {
     let EventsQuestion { follow, target } = question;
@@ -41,7 +44,8 @@ fn line(entry: &Entry) -> Result<String, Ending> {
 fn reasons(why: &Why) -> String {
     let mut days = Days::default();
     let pools = why.pools.iter().map(|(pool, reason)| format!("{pool}: {}\n", clean(reason)));
-    let entries = why.entries.iter().map(|entry| days.tell(entry));
+    let last = why.entries.len().saturating_sub(LAST);
+    let entries = why.entries.iter().skip(last).map(|entry| days.tell(entry));
     pools.chain(["\n".into()]).chain(entries).collect()
 }
 
@@ -59,5 +63,18 @@ mod tests {
         let text = reasons(&serde_json::from_value(why).unwrap());
         let start = "web: 4 wanted: 3 busy\napi: 1 wanted: the minimum\n\n1970-01-01 UTC";
         assert!(text.starts_with(start) && text.ends_with("4 wanted (balance)\n"), "{text}");
+    }
+
+    #[test]
+    fn why_ends_with_the_last_entries() {
+        let entry = |number: u64| {
+            serde_json::json!({"number": number, "unix_ms": 0, "kind": "spawn", "rule": "balance",
+                "reason": format!("number {number}")})
+        };
+        let entries: Vec<_> = (1..=50).map(entry).collect();
+        let why = serde_json::json!({"pools": [], "entries": entries});
+        let text = reasons(&serde_json::from_value(why).unwrap());
+        assert!(!text.contains("number 30 ") && text.contains("number 31 "), "{text}");
+        assert!(text.ends_with("number 50 (balance)\n"), "{text}");
     }
 }

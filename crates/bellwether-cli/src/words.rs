@@ -38,6 +38,12 @@ pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{s}", count(number))
 }
 
+/// A number as exact as it is of use: with at most three digits behind the point.
+pub(crate) fn figure(number: f64) -> String {
+    let text = format!("{number:.3}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
 /// A text in which no control character reaches the terminal.
 pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
@@ -75,6 +81,16 @@ mod tests {
         assert_eq!(counted(0, "handler"), "0 handlers");
         assert_eq!(counted(1, "handler"), "1 handler");
         assert_eq!(counted(2, "handler"), "2 handlers");
+    }
+
+    #[test]
+    fn a_figure_has_no_more_digits_than_it_needs() {
+        let check = |number: f64, expected: &str| assert_eq!(figure(number), expected);
+        check(0.0, "0");
+        check(1200.0, "1200");
+        check(3.018_372_000_000_000_3, "3.018");
+        check(-0.5, "-0.5");
+        check(f64::NAN, "NaN");
     }
 
     #[test]

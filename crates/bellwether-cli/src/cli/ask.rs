@@ -76,6 +76,9 @@ pub(crate) enum Ask {
     #[command(after_help = format!("{EVENTS}\n\n{EXIT_STATUS}"))]
     Events(EventsQuestion),
     /// Show why there are as many handlers as there are, and what happened last.
+    ///
+    /// The last decision of each pool, then the last 20 of the things that `events` shows; in JSON
+    /// all that are kept.
     #[command(after_help = format!("{WHY}\n\n{EXIT_STATUS}"))]
     Why(Target),
 }

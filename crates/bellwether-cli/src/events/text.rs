@@ -3,7 +3,7 @@
 use bellwether::journal::Entry;
 
 use super::calendar::{date, day, time};
-use crate::words::clean;
+use crate::words::{clean, figure};
 
 /// Entries as aligned lines, under a line for each day.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ fn or_dash(number: Option<impl ToString>) -> String {
 /// The cause of an exit, the reason, the rule and the numbers that went into it.
 fn reason(entry: &Entry) -> String {
     let cause = entry.cause.map_or_else(String::new, |cause| format!("{cause}: "));
-    let numbers = entry.inputs.iter().map(|(name, value)| format!(", {name} {value}"));
+    let numbers = entry.inputs.iter().map(|(name, value)| format!(", {name} {}", figure(*value)));
     let numbers: String = numbers.collect();
     clean(&format!("{cause}{} ({}{numbers})", entry.reason, entry.rule))
 }
