@@ -128,7 +128,7 @@ impl fmt::Display for Error {
             }
             Self::Name { name, problem } => write!(f, "cannot be named `{name}`: {problem}"),
             Self::NoServer { problem } => f.write_str(problem),
-            Self::Change { problem } => write!(f, "nothing was changed: {problem}"),
+            Self::Change { problem } => write!(f, "failed: {problem}"),
             Self::Busy { problem } => write!(f, "not done: {problem}"),
             Self::Denied { problem } => write!(f, "not allowed: {problem}"),
             Self::Boot { problem } => write!(f, "no handler became ready: {problem}"),

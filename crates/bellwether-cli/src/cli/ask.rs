@@ -10,7 +10,7 @@ Exit status:
   0   done
   64  the command line is wrong
   69  not available: no such server runs, or it does not answer
-  70  failed: nothing was changed, or the server ended meanwhile
+  70  failed: what was there before goes on, or the server has ended
   75  not done: the server does something else now; try again later
   77  not allowed: the server is another user's";
 

@@ -180,7 +180,7 @@ fn a_server_that_does_not_run_can_be_told_nothing() {
 }
 
 #[test]
-fn a_server_that_is_stopped_is_not_waited_for() {
+fn a_stopped_server_is_not_waited_for() {
     let mut run = crate::stage::serve(&["--name", "shop"]);
     let frozen = crate::kit::Hold::stop(&[run.pid()]);
     let output = crate::stage::ask(&run, &["status"]);

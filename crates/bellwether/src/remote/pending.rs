@@ -37,7 +37,7 @@ impl Pending {
     /// Waits until it is over, however long that takes.
     ///
     /// # Errors
-    /// [`Error::Change`](crate::Error::Change) when it failed and nothing was changed,
+    /// [`Error::Change`](crate::Error::Change) when it failed and what was there before goes on,
     /// [`Error::Busy`](crate::Error::Busy) when the server does something else now,
     /// [`Error::Denied`](crate::Error::Denied) when we may not ask for it, and
     /// [`Error::System`](crate::Error::System) when the server did not understand, or ended

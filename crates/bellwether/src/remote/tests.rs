@@ -70,7 +70,7 @@ fn a_command_that_is_done_is_told_in_one_sentence() {
 #[test]
 fn what_is_not_done_is_an_error_with_its_exit_status() {
     let cases = [
-        ("failed", 70, "nothing was changed: because"),
+        ("failed", 70, "failed: because"),
         ("refused", 75, "not done: because"),
         ("denied", 77, "not allowed: because"),
         ("unknown", 70, "understand `reload`: because; is it of another version"),
