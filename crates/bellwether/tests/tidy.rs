@@ -19,6 +19,8 @@ mod scanner;
 const MAY_USE: &[(&str, &str)] = &[
     ("balance", ""),
     ("error", ""),
+    ("journal", ""),
+    ("status", ""),
     ("sys", ""),
     ("address", "error sys"),
     // The only edge inside this layer: a buffer is that of an address.
@@ -26,10 +28,11 @@ const MAY_USE: &[(&str, &str)] = &[
     ("notification", "error sys"),
     ("scoreboard", "error sys"),
     ("handler", "error sys address buffer notification scoreboard"),
-    ("spawner", "error sys address buffer notification scoreboard handler balance"),
-    ("server", "error sys address buffer notification scoreboard handler balance spawner"),
+    ("pool", "error sys journal status address buffer notification scoreboard handler balance"),
+    ("spawner", "error sys journal status address handler pool"),
+    ("server", "error sys address buffer notification scoreboard handler balance pool spawner"),
     ("http", "error handler server spawner"),
-    ("remote", "error sys spawner"),
+    ("remote", "error sys journal status spawner"),
 ];
 
 /// What stands for work not done; cut in two, so that this file does not say it.

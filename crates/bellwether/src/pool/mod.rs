@@ -110,6 +110,8 @@ pub(crate) struct Pool {
     slots: Vec<Slot>,
     tickets: u64,
     boot: Backoff,
+    /// When to ask for handlers again, if that had to wait.
+    retry: Option<Duration>,
     /// How fast handlers that died may be replaced.
     budget: Budget,
     alarm: Alarm,
@@ -170,6 +172,7 @@ impl Pool {
             slots: Vec::new(),
             tickets: 0,
             boot: Backoff::boot(),
+            retry: None,
             alarm: Alarm::default(),
             oom: Oom::now(),
             retired: 0,
@@ -258,7 +261,7 @@ impl Pool {
         };
         let others = [
             self.watch.next(),
-            self.boot.pausing(clock::now()),
+            self.retry,
             self.roll.as_ref().and_then(|roll| roll.proven_at(&self.rules.change)),
             announced,
             self.alarm.due(),

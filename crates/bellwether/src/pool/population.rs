@@ -33,6 +33,7 @@ impl Pool {
                 self.fill(from, aims.old);
             }
         }
+        self.retry = self.boot.pausing(clock::now());
         self.page.set_handlers(self.count(|slot| slot.state == State::Serving));
     }
 
@@ -74,11 +75,12 @@ impl Pool {
     /// Asks for handlers, but not for more at once than the template can hear.
     fn fill(&mut self, generation: u64, aim: usize) {
         let missing = aim.saturating_sub(self.count(|slot| slot.stays(generation)));
-        if missing == 0 || self.boot.pausing(clock::now()).is_some() {
+        if self.boot.pausing(clock::now()).is_some() {
             return;
         }
         let template = self.templates.iter().find(|it| it.generation == generation);
-        if template.is_none() {
+        // One is kept ready even while nobody is missing.
+        if template.is_none() && aim > 0 {
             self.fork_template(generation);
         }
         let alive = |it: &super::Template| it.generation == generation && it.is_hearing();
@@ -87,8 +89,7 @@ impl Pool {
         }
         let unborn = |slot: &Slot| slot.occupant.as_ref().is_some_and(|it| it.process.is_none());
         let room = BIRTHS.saturating_sub(self.count(unborn));
-        for _ in 0..missing.min(room) {
-            let number = self.free_number(generation);
+        for number in self.free_numbers(generation, missing.min(room)) {
             let index = self.vacant();
             let slot = &mut self.slots[index];
             (slot.number, slot.generation, slot.cause) = (number, generation, None);
@@ -105,16 +106,11 @@ impl Pool {
         })
     }
 
-    /// Returns the lowest number that no handler of the generation has who is to stay.
-    fn free_number(&self, generation: u64) -> usize {
-        let mut taken: Vec<usize> = self
-            .slots
-            .iter()
-            .filter(|slot| slot.stays(generation))
-            .map(|slot| slot.number)
-            .collect();
-        taken.sort_unstable();
-        taken.iter().enumerate().find(|(i, number)| i != *number).map_or(taken.len(), |(i, _)| i)
+    /// Returns the lowest numbers that no handler of the generation has who is to stay.
+    fn free_numbers(&self, generation: u64, many: usize) -> Vec<usize> {
+        let staying = self.slots.iter().filter(|slot| slot.stays(generation));
+        let taken: std::collections::HashSet<usize> = staying.map(|slot| slot.number).collect();
+        (0..).filter(|number| !taken.contains(number)).take(many).collect()
     }
 
     fn decide(&mut self) {

@@ -68,7 +68,7 @@ impl Slot {
 
     /// Tells whether the slot counts among those of its generation that are to stay.
     pub(crate) fn stays(&self, generation: u64) -> bool {
-        self.generation == generation && self.cause.is_none() && self.stays_or_serves()
+        self.generation == generation && self.cause.is_none() && self.state != State::Vacant
     }
 
     /// Tells whether somebody serves here who is to be replaced by one of this generation.

@@ -102,6 +102,7 @@ impl Spawner {
         tracing::info!("{verb}, told by {told_by}");
         self.tell(Entry::new(Entries::Change, verb, format!("begins, told by {told_by}")));
         self.step_change(Event::Asked(Way::Template));
+        (0..self.pools.len()).for_each(|pool| self.turn(pool));
         Ok(())
     }
 

@@ -239,6 +239,7 @@ impl Spawner {
 
     /// Learns which children have ended, and how.
     fn reap(&mut self) {
+        let mut bereaved = Vec::new();
         while let Some((pid, status)) = process::reap() {
             // The birth of a process is told before its death can be seen; hear that first.
             if !self.pools.iter().any(|pool| pool.owns(pid)) {
@@ -247,7 +248,7 @@ impl Spawner {
             match self.pools.iter().position(|pool| pool.owns(pid)) {
                 Some(index) => {
                     self.pools[index].ended(pid, status);
-                    self.turn(index);
+                    bereaved.push(index);
                 }
                 // An orphan of a handler that came to us as the sub-reaper, or as PID 1.
                 None => {
@@ -256,12 +257,14 @@ impl Spawner {
                 }
             }
         }
+        bereaved.dedup();
+        bereaved.into_iter().for_each(|pool| self.turn(pool));
     }
 
     /// Writes an entry down and sends it to all who follow.
     fn tell(&mut self, entry: Entry) {
         let entry = self.journal.write(entry).clone();
-        tracing::debug!(kind = %entry.kind, rule = entry.rule, "{}", entry.reason);
+        tracing::trace!(kind = %entry.kind, rule = entry.rule, "{}", entry.reason);
         for number in self.control.followers() {
             self.control.put_more(number, &entry);
             self.watch_client(number);
