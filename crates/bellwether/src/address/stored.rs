@@ -83,6 +83,17 @@ fn choose(
     stored.find(|(_, bound)| bound.as_ref() == Some(wanted)).map(|(fd, _)| fd)
 }
 
+/// Takes, to be closed, the stored listeners that no address has claimed, with their names.
+pub(crate) fn unclaimed() -> Vec<(String, OwnedFd)> {
+    let Ok(passed) = Passed::from_environment() else { return Vec::new() };
+    let sockets = passed.stored().filter(|(fd, _)| is_socket(*fd));
+    sockets.filter_map(|(fd, name)| Some((name.into(), descriptors::take(fd)?))).collect()
+}
+
+fn is_socket(fd: RawFd) -> bool {
+    descriptors::duplicate(fd).is_ok_and(|fd| sockopt::socket_type(&fd).is_ok())
+}
+
 /// Undoes what a predecessor may have set: a closed door, deferred accept.
 fn reset_tcp(listener: &OwnedFd) -> Result<()> {
     socket::admit_new(listener).doing("open the door of a stored listener")?;
@@ -144,5 +155,6 @@ mod tests {
     #[test]
     fn nothing_is_taken_where_nothing_was_stored() {
         assert!(stored_for(&tcp("127.0.0.1:80", false)).unwrap().is_none());
+        assert!(unclaimed().is_empty());
     }
 }

@@ -19,6 +19,9 @@ mod fork;
 pub mod journal;
 mod life;
 mod look;
+// The spawner does not speak to it yet.
+#[allow(dead_code)]
+mod manager;
 mod message;
 mod population;
 mod report;
