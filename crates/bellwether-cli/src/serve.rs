@@ -53,7 +53,10 @@ fn open(order: &Serve) -> Result<Server> {
 /// Tells whether a service manager has passed sockets to this very process (sd_listen_fds(3)).
 fn sockets_are_passed() -> bool {
     let is = |name, expected: &str| std::env::var(name).is_ok_and(|value| value == expected);
-    let any = std::env::var_os("LISTEN_FDS").is_some() && !is("LISTEN_FDS", "0");
+    // What an earlier life of ours has stored with the manager is no address of its choosing.
+    let ours = |names: String| names.split(':').all(|name| name.starts_with("bellwether-"));
+    let stored_alone = std::env::var("LISTEN_FDNAMES").is_ok_and(ours);
+    let any = std::env::var_os("LISTEN_FDS").is_some() && !is("LISTEN_FDS", "0") && !stored_alone;
     // Without LISTEN_PID it is rubbish, which the library tells.
     let for_us = is("LISTEN_PID", &std::process::id().to_string());
     any && (for_us || std::env::var_os("LISTEN_PID").is_none())

@@ -1,9 +1,13 @@
 //! Sockets and standard descriptors as a parent passes them, or does not.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 
-use crate::clients::raw;
+use crate::clients::{Reply, raw};
+use crate::kit::PATIENCE;
 use crate::stage::{refused, shell};
 
 /// What a service manager does: passes a listening socket as descriptor 3.
@@ -40,6 +44,62 @@ fn a_socket_can_be_passed_by_number() {
     run.wait_ready(2);
     assert_eq!(raw(&run, "GET /", "").status, 200);
     assert_eq!(run.stop().code(), Some(0));
+}
+
+/// What a service manager does with a socket that an earlier life of the server has stored.
+const STORED: &str = "exec 3<&0 </dev/null
+    export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=bellwether-web-0;";
+
+const QUESTION: &[u8] = b"GET /whoami HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+#[test]
+fn a_stored_listener_is_served_again_with_what_waits_in_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = TcpStream::connect(address).unwrap();
+    waiting.set_read_timeout(Some(PATIENCE)).unwrap();
+    waiting.write_all(QUESTION).unwrap();
+    let script = format!(r#"{STORED} exec "$0" serve --handlers 2 --listen {address}"#);
+    // The first life closes the door when it stops; the second opens it.
+    for life in 1..=2 {
+        let mut run = shell(&script).stdin(OwnedFd::from(listener.try_clone().unwrap())).start();
+        run.wait_ready(2);
+        assert_eq!(run.socket_addr(), address);
+        assert_eq!(raw(&run, "GET /whoami", "").status, 200, "life {life}");
+        assert_eq!(run.stop().code(), Some(0));
+    }
+    let mut reply = Vec::new();
+    waiting.read_to_end(&mut reply).unwrap();
+    assert_eq!(Reply::read(&reply).status, 200);
+}
+
+#[test]
+fn a_stored_socket_file_is_served_again_and_removed_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("web.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut waiting = UnixStream::connect(&path).unwrap();
+    waiting.set_read_timeout(Some(PATIENCE)).unwrap();
+    waiting.write_all(QUESTION).unwrap();
+    let listen = format!("unix:{}?mode=600", path.display());
+    let script = format!(r#"{STORED} exec "$0" serve --handlers 2 --listen '{listen}'"#);
+    let mut run = shell(&script).stdin(OwnedFd::from(listener)).start();
+    run.wait_ready(2);
+    let mut reply = Vec::new();
+    waiting.read_to_end(&mut reply).unwrap();
+    assert_eq!(Reply::read(&reply).status, 200);
+    let mode = path.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(run.stop().code(), Some(0));
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_stored_listener_is_not_a_socket_of_systemd() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let script = format!(r#"{STORED} exec "$0" serve --listen systemd:"#);
+    let launch = shell(&script).stdin(OwnedFd::from(listener));
+    refused(launch, 78, &["systemd:", "no socket was passed"]);
 }
 
 #[test]

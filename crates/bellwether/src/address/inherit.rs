@@ -1,4 +1,6 @@
-//! Sockets that somebody else has opened: `fd:N` and systemd's `LISTEN_FDS` (sd_listen_fds(3)).
+//! Sockets that come with the process: `fd:N` and systemd's `LISTEN_FDS` (sd_listen_fds(3)).
+//!
+//! Among the latter may be our own, stored with the service manager; see [`super::stored`].
 
 use std::os::fd::{OwnedFd, RawFd};
 
@@ -13,6 +15,9 @@ use crate::sys::descriptors;
 
 /// The first descriptor that `LISTEN_FDS` counts from.
 const FIRST: RawFd = 3;
+
+/// How the names begin under which we store descriptors with the service manager.
+const OURS: &str = "bellwether-";
 
 /// What the environment says about passed sockets: number and name of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,9 +51,28 @@ impl Passed {
         Ok(Self(numbers.map(|fd| (fd, names.next().unwrap_or_default().into())).collect()))
     }
 
-    /// Tells whether any socket was passed.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Tells whether nobody else's socket was passed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.foreign().next().is_none()
+    }
+
+    /// Returns what was stored under this name of ours.
+    pub(crate) fn named(&self, name: &str) -> Option<RawFd> {
+        self.stored().find(|(_, given)| *given == name).map(|(fd, _)| fd)
+    }
+
+    /// What we had stored ourselves.
+    pub(super) fn stored(&self) -> impl Iterator<Item = (RawFd, &str)> {
+        self.all().filter(|(_, name)| name.starts_with(OURS))
+    }
+
+    /// What somebody else has opened for us.
+    fn foreign(&self) -> impl Iterator<Item = (RawFd, &str)> {
+        self.all().filter(|(_, name)| !name.starts_with(OURS))
+    }
+
+    fn all(&self) -> impl Iterator<Item = (RawFd, &str)> {
+        self.0.iter().map(|(fd, name)| (*fd, name.as_str()))
     }
 }
 
@@ -65,13 +89,13 @@ pub(super) fn systemd(
         return Err(Error::configure(address, problem));
     }
     let chosen: Vec<_> =
-        passed.0.iter().filter(|(_, given)| name.is_none_or(|name| name == given)).collect();
+        passed.foreign().filter(|(_, given)| name.is_none_or(|name| name == *given)).collect();
     if chosen.is_empty() {
-        let names: Vec<_> = passed.0.iter().map(|(_, name)| name.as_str()).collect();
+        let names: Vec<_> = passed.foreign().map(|(_, name)| name).collect();
         let problem = format!("no passed socket has this name; there are: {}", names.join(", "));
         return Err(Error::configure(address, problem));
     }
-    chosen.into_iter().map(|&(fd, _)| descriptor(fd, address, defaults)).collect()
+    chosen.into_iter().map(|(fd, _)| descriptor(fd, address, defaults)).collect()
 }
 
 /// Takes over one listening stream socket by its number.
@@ -161,6 +185,18 @@ mod tests {
     fn passed_sockets_are_counted_from_three_and_named() {
         let two = read(&[("LISTEN_PID", "7"), ("LISTEN_FDS", "2"), ("LISTEN_FDNAMES", "web:tls")]);
         assert_eq!(two.unwrap(), Passed(vec![(3, "web".into()), (4, "tls".into())]));
+    }
+
+    #[test]
+    fn what_we_had_stored_is_told_from_what_others_pass() {
+        let names = "bellwether-shop-0:web:bellwether-shop-page";
+        let three = [("LISTEN_PID", "7"), ("LISTEN_FDS", "3"), ("LISTEN_FDNAMES", names)];
+        let passed = read(&three).unwrap();
+        assert_eq!(passed.foreign().collect::<Vec<_>>(), [(4, "web")]);
+        assert_eq!(passed.named("bellwether-shop-page"), Some(5));
+        assert_eq!(passed.named("web"), None);
+        let one = [("LISTEN_PID", "7"), ("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", names)];
+        assert!(read(&one).unwrap().is_empty());
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //!
 //! An [`Address`] is what was typed; opening it ([`open`]) yields a [`Listener`], which the
 //! spawner keeps for the life of the server and every handler inherits. [`inherit`] takes over
-//! sockets that a parent (systemd, an earlier server) has opened.
+//! sockets that a parent (systemd, an earlier server) has opened, [`stored`] takes back our own.
 
 pub(crate) mod inherit;
 mod listener;
 mod open;
 mod options;
+mod stored;
 mod unix;
 
 use std::fmt;
@@ -18,6 +19,7 @@ pub use listener::Listener;
 pub(crate) use listener::{Health, Kind};
 pub(crate) use open::{Defaults, open_all};
 pub use options::{Defer, Options};
+pub(crate) use stored::unclaimed;
 
 use crate::error::Error;
 

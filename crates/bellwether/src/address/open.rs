@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::listener::Kind;
+use super::stored::{Bound, stored_for};
 use super::{Address, Defer, Listener, Options, Place, inherit, unix};
 use crate::error::{Doing, Error, Result};
 use crate::sys::socket;
@@ -75,14 +76,7 @@ fn open_everywhere(address: &Address, port: u16, defaults: Defaults) -> Result<L
 }
 
 fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<Listener> {
-    let family = if at.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
-    let fd = stream_socket(family)?;
-    sockopt::set_socket_reuseaddr(&fd, true).doing("set SO_REUSEADDR")?;
-    if at.is_ipv6() {
-        let alone = address.options.v6only.unwrap_or(false);
-        sockopt::set_ipv6_v6only(&fd, alone).doing("set IPV6_V6ONLY")?;
-    }
-    rustix::net::bind(&fd, &at).map_err(|errno| refused(address, errno))?;
+    let fd = tcp_socket(address, at)?;
     set_tcp_options(&fd, &address.options, defaults)?;
     let place = local(&fd).unwrap_or(at);
     let listener = Listener {
@@ -102,6 +96,22 @@ fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<L
         None => Error::open(address, error),
     })?;
     Ok(listener.remember_limit())
+}
+
+/// A socket bound there: the one that we had stored, whose buffer is kept, else a new one.
+fn tcp_socket(address: &Address, at: SocketAddr) -> Result<OwnedFd> {
+    let v6only = address.options.v6only.unwrap_or(false);
+    if let Some(stored) = stored_for(&Bound::tcp(at, v6only))? {
+        return Ok(stored);
+    }
+    let family = if at.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let fd = stream_socket(family)?;
+    sockopt::set_socket_reuseaddr(&fd, true).doing("set SO_REUSEADDR")?;
+    if at.is_ipv6() {
+        sockopt::set_ipv6_v6only(&fd, v6only).doing("set IPV6_V6ONLY")?;
+    }
+    rustix::net::bind(&fd, &at).map_err(|errno| refused(address, errno))?;
+    Ok(fd)
 }
 
 /// Opens a TCP listener anew where an earlier one was; options as then.

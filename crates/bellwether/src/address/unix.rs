@@ -11,6 +11,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix};
 
 use super::listener::Kind;
 use super::open::{BACKLOG, refused, stream_socket};
+use super::stored::{Bound, stored_for};
 use super::{Address, Listener};
 use crate::error::{Doing, Error, Result};
 
@@ -59,6 +60,14 @@ pub(super) fn open_path(address: &Address, path: &Path) -> Result<Listener> {
     }
     let name = SocketAddrUnix::new(path).map_err(|errno| refused(address, errno))?;
     let _guard = lock_folder(address, path)?;
+    if let Some(bound) = Bound::at(path)
+        && let Some(fd) = stored_for(&bound)?
+    {
+        if let Some(mode) = address.options.mode {
+            rustix::fs::chmod(path, Mode::from(mode)).doing("set the mode of a socket file")?;
+        }
+        return listen(address, fd, format!("unix:{}", path.display()), SocketFile::of(path));
+    }
     clear_stale(address, path, &name)?;
     let fd = stream_socket(AddressFamily::UNIX)?;
     // The umask decides the mode at birth, so that nobody slips in between bind and chmod.
@@ -73,9 +82,15 @@ pub(super) fn open_abstract(address: &Address, name: &str) -> Result<Listener> {
     let socket_name = SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(|_| {
         Error::configure(address, format!("an abstract name has at most {LONGEST} bytes"))
     })?;
-    let fd = stream_socket(AddressFamily::UNIX)?;
-    rustix::net::bind(&fd, &socket_name).map_err(|errno| refused(address, errno))?;
+    let stored = stored_for(&Bound::Abstract(name.into()))?;
+    let fd = stored.map_or_else(|| bound_new(address, &socket_name), Ok)?;
     listen(address, fd, format!("unix:@{name}"), None)
+}
+
+fn bound_new(address: &Address, name: &SocketAddrUnix) -> Result<OwnedFd> {
+    let fd = stream_socket(AddressFamily::UNIX)?;
+    rustix::net::bind(&fd, name).map_err(|errno| refused(address, errno))?;
+    Ok(fd)
 }
 
 fn listen(

@@ -13,6 +13,8 @@ mod changing;
 pub(crate) mod command;
 mod control;
 mod event;
+#[allow(dead_code)] // until the loop speaks to it
+mod manager;
 pub(crate) mod runtime_dir;
 mod wishes;
 

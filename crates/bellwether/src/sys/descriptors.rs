@@ -1,8 +1,10 @@
 //! Open descriptors of this process: which there are, and closing all but some.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, PoisonError};
 
 /// Returns the numbers of all open descriptors above 2, in order.
 pub(crate) fn open_now() -> io::Result<Vec<RawFd>> {
@@ -40,6 +42,21 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     }
     // SAFETY: the descriptor is new and owned by nobody else.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Takes over an inherited descriptor that was passed to this process to keep, once.
+///
+/// `None` when it is not open or was taken before: the number may mean something else by now.
+pub(crate) fn take(fd: RawFd) -> Option<OwnedFd> {
+    static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
+    let copy = duplicate(fd).ok()?;
+    if !TAKEN.lock().unwrap_or_else(PoisonError::into_inner).insert(fd) {
+        return None;
+    }
+    // SAFETY: whoever started this process passed the descriptor for good, and a number is taken
+    // but once, so nobody in this process owns it; the copy takes its place.
+    unsafe { libc::close(fd) };
+    Some(copy)
 }
 
 /// Closes every descriptor above 2 but those given.
@@ -96,5 +113,14 @@ mod tests {
         let file = File::open("/dev/null").unwrap();
         assert!(open_now().unwrap().contains(&file.as_raw_fd()));
         assert_eq!(duplicate(1_000_000).unwrap_err().raw_os_error(), Some(libc::EBADF));
+    }
+
+    #[test]
+    fn a_descriptor_that_was_passed_is_taken_once() {
+        let number = duplicate(0).map(std::os::fd::IntoRawFd::into_raw_fd).unwrap();
+        assert!(take(number).is_some());
+        let _another = File::open("/dev/null").unwrap(); // it may have the number now
+        assert!(take(number).is_none());
+        assert!(take(1_000_000).is_none());
     }
 }

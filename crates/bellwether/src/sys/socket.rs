@@ -121,6 +121,14 @@ pub(crate) fn refuse_new(listener: impl AsFd) -> io::Result<()> {
     set_option(listener, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
 }
 
+/// Lets new connections in again, if [`refuse_new`] keeps them out.
+pub(crate) fn admit_new(listener: impl AsFd) -> io::Result<()> {
+    match set_option(listener, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0i32) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        done => done,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::ErrorKind;
@@ -146,5 +154,15 @@ mod tests {
         let late = TcpStream::connect_timeout(&address, std::time::Duration::from_millis(50));
         assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(listener.accept().is_ok());
+    }
+
+    #[test]
+    fn a_listener_that_refused_new_connections_admits_them_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        refuse_new(&listener).unwrap();
+        for _ in 0..2 {
+            admit_new(&listener).unwrap();
+        }
+        assert!(TcpStream::connect(listener.local_addr().unwrap()).is_ok());
     }
 }

@@ -10,10 +10,12 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::print_stdout,
     clippy::print_stderr,
     reason = "all of it is test code, but clippy sees that only in functions marked #[test]"
 )]
 
+pub mod cgroup;
 pub mod control;
 pub mod family;
 pub mod hold;
@@ -28,6 +30,7 @@ pub mod quiescent;
 pub mod record;
 pub mod run;
 pub mod sampler;
+pub mod systemd;
 pub mod usage;
 pub mod verdict;
 pub mod wait;
@@ -44,6 +47,7 @@ pub use processes::{Pid, Process};
 pub use quiescent::{Baseline, assert_conserved, assert_descriptors, assert_quiescent};
 pub use record::{Record, RecordFile};
 pub use run::{Run, Signal};
+pub use systemd::Machine;
 pub use verdict::Verdict;
 pub use wait::{PATIENCE, eventually, within};
 pub use zombies::ZombieWatch;

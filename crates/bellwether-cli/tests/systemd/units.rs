@@ -1,0 +1,19 @@
+//! The units of these tests: `web.socket`, `web.service`.
+
+use crate::kit::Machine;
+
+/// Where the socket unit, and services that open their own address, listen: the network is private.
+pub(crate) const ADDRESS: &str = "127.0.0.1:8080";
+
+/// A service that runs the program with these arguments, with more lines of its section.
+pub(crate) fn service(machine: &Machine, arguments: &str, lines: &str) {
+    let program = env!("CARGO_BIN_EXE_bellwether");
+    let start = format!("ExecStart=\"{program}\" {arguments}");
+    // As the README says: the stop comes to the spawner alone.
+    machine.unit("web.service", &format!("[Service]\n{start}\nKillMode=mixed\n{lines}\n"));
+}
+
+/// A socket that starts the service at the first request.
+pub(crate) fn socket(machine: &Machine, lines: &str) {
+    machine.unit("web.socket", &format!("[Socket]\nListenStream={ADDRESS}\n{lines}\n"));
+}
