@@ -2,10 +2,13 @@
 
 mod banner;
 mod cli;
+mod config;
 mod disk;
 mod ending;
 mod files;
+mod generate;
 mod log;
+mod output;
 mod page;
 mod serve;
 mod status;
@@ -18,7 +21,10 @@ use cli::Command;
 
 fn main() -> ExitCode {
     ending::of(|| match cli::read()? {
-        Command::Serve(order) => serve::run(&order),
+        Command::Serve(order) => serve::serve(&order),
+        Command::Start(order) => serve::start(&order),
+        Command::Check(order) => config::check::run(&order),
+        Command::Generate(order) => generate::run::<cli::Cli>(&order),
         Command::Status(question) => status::run(&question),
     })
 }
