@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, Deserializer, Error};
+use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::finding::{Finding, line_and_column};
+use super::finding::Finding;
 use super::nearest::nearest;
+use super::syntax::Syntax;
 
 /// A file that has been read as TOML.
 #[derive(Debug)]
@@ -15,21 +16,14 @@ pub(crate) struct Document<'t> {
     text: &'t str,
     tree: DeTable<'t>,
     /// What is no TOML.
-    syntax: Vec<Finding>,
+    syntax: Syntax,
 }
 
 impl<'t> Document<'t> {
     /// Reads a text as TOML, as far as it is.
     pub(crate) fn read(text: &'t str) -> Self {
         let (tree, errors) = DeTable::parse_recoverable(text);
-        let mut syntax: Vec<_> = errors.iter().map(|error| syntax_finding(text, error)).collect();
-        // Behind the first mistake of a line or a list the others are mostly its consequences.
-        let line = |finding: &Finding| line_and_column(text, finding.start()).0;
-        let is_list = |finding: &Finding| finding.message.contains(COMMA);
-        syntax.dedup_by(|later, first| {
-            line(later) == line(first) || is_list(later) && is_list(first)
-        });
-        Self { text, tree: tree.into_inner(), syntax }
+        Self { text, tree: tree.into_inner(), syntax: Syntax::of(text, &errors) }
     }
 
     /// Makes a value of the tree, and finds all that stands in the way.
@@ -50,22 +44,9 @@ impl<'t> Document<'t> {
                 }
             }
         };
-        findings.retain(|finding| self.is_trustworthy(finding));
-        let complete = self.syntax.is_empty();
-        (value.filter(|_| complete), self.syntax.iter().cloned().chain(findings).collect())
-    }
-
-    /// Tells whether a finding is not the mere consequence of a syntax error: one in the same line,
-    /// or one in the header of the table.
-    fn is_trustworthy(&self, finding: &Finding) -> bool {
-        let line = |finding: &Finding| line_and_column(self.text, finding.start()).0;
-        let is_header = |at: usize| {
-            self.text.lines().nth(at - 1).is_some_and(|line| line.trim_start().starts_with('['))
-        };
-        self.syntax.iter().map(line).all(|wrong| {
-            let at = line(finding);
-            at != wrong && (at < wrong || !is_header(wrong))
-        })
+        findings.retain(|finding| !self.syntax.explains(finding.start()));
+        let complete = self.syntax.findings.is_empty();
+        (value.filter(|_| complete), self.syntax.findings.iter().cloned().chain(findings).collect())
     }
 
     /// Where the value at this path stands; the start of the file if there is none.
@@ -120,32 +101,6 @@ fn remove_within(value: &mut DeValue<'_>, place: &Range<usize>) -> bool {
         }
         _ => false,
     }
-}
-
-/// What is said of a list whose elements are not kept apart, or whose end is missing.
-const COMMA: &str = "missing comma";
-
-/// What to try, by words of what toml says.
-const REMEDIES: &[(&str, &str)] = &[
-    ("duplicate key", "remove one of the two"),
-    (COMMA, "put a comma between the elements of a list, and ] behind the last"),
-    ("unclosed table", "close the name of the table with ]"),
-    ("unclosed array", "close the list with ]"),
-    ("unclosed inline table", "close the table with }"),
-    ("escape", "write \\\\ for a backslash, or put the text between single quotes"),
-    ("must be quoted", "put it between quotes, as in key = \"text\""),
-    ("keys cannot be empty", "write key = value"),
-    ("key with no value", "write key = value"),
-    ("string", "close the text with a quote"),
-    ("unexpected key or value", "begin a new line"),
-    ("zero", "write the number without the zero"),
-];
-
-fn syntax_finding(text: &str, error: &Error) -> Finding {
-    let span = error.span().unwrap_or(text.len()..text.len());
-    let remedy = REMEDIES.iter().find(|(words, _)| error.message().contains(words));
-    let hint = remedy.map_or("write it as in https://toml.io/en/v1.0.0", |(_, hint)| hint);
-    Finding::at(span, error.message().to_owned(), hint.into())
 }
 
 /// What the reader says of a value, in the words of the file.

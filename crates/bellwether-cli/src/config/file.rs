@@ -102,7 +102,7 @@ fn judged(path: PathBuf, bytes: Vec<u8>) -> Outcome {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         config.name.get_or_insert_with(|| Written(Name::made_of(&stem)));
         config.resolve(folder_of(&path));
-        findings.extend(judge(config, &document));
+        findings.extend(judge(config, &document, findings.is_empty()));
     }
     findings.sort_by_key(Finding::start);
     Outcome { path, text, config, findings }

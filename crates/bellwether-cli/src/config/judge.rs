@@ -12,9 +12,11 @@ use super::written::Written;
 use crate::files::Folder;
 
 /// Finds all that would keep the server of this configuration from being started here.
-pub(crate) fn judge(config: &Config, document: &Document<'_>) -> Vec<Finding> {
+///
+/// Only of a `complete` one, of which nothing had to be left out, can be said what is missing.
+pub(crate) fn judge(config: &Config, document: &Document<'_>, complete: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if config.pool.is_empty() {
+    if complete && config.pool.is_empty() {
         let hint = "add a pool: [pool.web] and below it listen = [\"127.0.0.1:8080\"]";
         let message = "there is no pool, so nothing would be served".into();
         findings.push(Finding::at(document.value(&["pool"]), message, hint.into()));
@@ -22,7 +24,7 @@ pub(crate) fn judge(config: &Config, document: &Document<'_>) -> Vec<Finding> {
     for (Written(name), pool) in &config.pool {
         let path = ["pool", &name.0];
         findings.extend(problems(pool).into_iter().map(|it| placed(it, document, path)));
-        findings.extend(silence(pool, document, path));
+        findings.extend(silence(pool, document, path).filter(|_| complete));
         findings.extend(directory(pool, document, path));
     }
     findings.extend(same_addresses(config, document));

@@ -1,8 +1,8 @@
 //! The settings of a server, from flags or from a file.
 //!
 //! Both fill one [`Config`]. A file is read in steps that each find all they can: [`document`]
-//! reads the text as a tree that knows its places, and makes the [`Config`] of it (syntax, unknown
-//! keys, types); [`judge`] asks [`rules`] about each pool (ranges, contradictions) and looks at
+//! reads the text as a tree that knows its places ([`syntax`]), and makes the [`Config`] of it
+//! (unknown keys, types); [`judge`] asks [`rules`] about each pool (ranges, contradictions) and looks at
 //! what pools have to do with one another. [`report`] shows the findings. How a value is written
 //! is in [`written`]; what there is to set, in [`settings`].
 
@@ -16,6 +16,7 @@ pub(crate) mod place;
 mod report;
 pub(crate) mod rules;
 pub(crate) mod settings;
+mod syntax;
 pub(crate) mod written;
 
 use std::collections::BTreeMap;

@@ -31,10 +31,18 @@ pub(crate) fn resolved(address: &Address, folder: &Path) -> Address {
 
 /// Tells whether only one of two addresses could be opened.
 pub(crate) fn collide(one: &Address, other: &Address) -> bool {
-    let (one, other) = (place(one), place(other));
+    let (one, other) = (clients(one), clients(other));
     match (one.strip_prefix("tcp://"), other.strip_prefix("tcp://")) {
         (Some(one), Some(other)) => sockets_collide(one, other),
         _ => one == other,
+    }
+}
+
+/// The place of an address by the clients that it takes: `[::]` takes those of IPv4 too.
+fn clients(address: &Address) -> String {
+    match place(address).strip_prefix("tcp://[::]:") {
+        Some(port) if options(address).v6only != Some(true) => format!("tcp://*:{port}"),
+        _ => place(address),
     }
 }
 
@@ -72,6 +80,8 @@ mod tests {
         check("127.0.0.1:80", ":80", true);
         check("127.0.0.1:80", "0.0.0.0:80", true);
         check("[::1]:80", "0.0.0.0:80", false);
+        check("[::]:80", "0.0.0.0:80", true);
+        check("[::]:80?v6only=on", "0.0.0.0:80", false);
         check("127.0.0.1:0", "127.0.0.1:0", false);
         check("127.0.0.1:80", "127.0.0.2:80", false);
         check("127.0.0.1:80", "127.0.0.1:81", false);

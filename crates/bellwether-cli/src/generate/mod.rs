@@ -51,7 +51,8 @@ pub(crate) fn run<P: CommandFactory>(order: &Generate) -> Result<(), Ending> {
         What::Schema => print(&schema()?),
         What::Man { output: None } => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(P::command()).render(&mut page).map_err(unwritten)?;
+            let program = P::command().disable_help_subcommand(true);
+            clap_mangen::Man::new(program).render(&mut page).map_err(unwritten)?;
             print(&String::from_utf8_lossy(&page))
         }
         What::Man { output: Some(folder) } => man_pages(P::command(), folder),
@@ -72,8 +73,8 @@ fn schema() -> Result<String, Ending> {
 
 /// Writes the pages of all commands into a folder, which is made where it is missing.
 fn man_pages(program: Command, folder: &Path) -> Result<(), Ending> {
-    let written = std::fs::create_dir_all(folder)
-        .and_then(|()| clap_mangen::generate_to(program.disable_help_subcommand(true), folder));
+    let written =
+        std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(program, folder));
     let doing = format!("write man pages into {}", folder.display());
     Ok(written.map_err(|source| Error::System { doing, source })?)
 }
