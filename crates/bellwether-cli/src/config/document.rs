@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::finding::Finding;
+use super::finding::{Finding, MOST};
 use super::nearest::nearest;
 use super::syntax::Syntax;
 
@@ -38,7 +38,7 @@ impl<'t> Document<'t> {
                 Err(error) => {
                     let span = error.span().unwrap_or_default();
                     findings.push(value_finding(span.clone(), error.message()));
-                    if !remove(&mut self.tree, &span) {
+                    if findings.len() == MOST || !remove(&mut self.tree, &span) {
                         break None;
                     }
                 }

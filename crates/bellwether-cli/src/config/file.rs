@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::document::Document;
-use super::finding::Finding;
+use super::finding::{Finding, MOST};
 use super::judge::judge;
 use super::written::{Name, Written};
 use super::{Config, report};
@@ -19,7 +19,7 @@ const NEAR: &str = "bellwether.toml";
 pub(crate) const SYSTEM_WIDE: &str = "/etc/bellwether/bellwether.toml";
 
 /// The largest file that is read, in bytes: it might be a device that never ends.
-const LARGEST: u64 = 1 << 20;
+const LARGEST: u64 = 1 << 18;
 
 /// The exit status when there is no input (EX_NOINPUT of sysexits.h).
 const NO_INPUT: u8 = 66;
@@ -105,6 +105,7 @@ fn judged(path: PathBuf, bytes: Vec<u8>) -> Outcome {
         findings.extend(judge(config, &document, findings.is_empty()));
     }
     findings.sort_by_key(Finding::start);
+    findings.truncate(MOST);
     Outcome { path, text, config, findings }
 }
 

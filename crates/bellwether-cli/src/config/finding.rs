@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// How many findings are told of one file; whoever has more has another kind of file.
+pub(crate) const MOST: usize = 100;
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {

@@ -6,7 +6,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use super::file::Outcome;
-use super::finding::{Finding, Place, line_and_column};
+use super::finding::{Finding, MOST, Place, line_and_column};
 
 /// Prints findings on standard error, each with its line and a caret below it.
 pub(super) fn to_people(outcome: &Outcome) {
@@ -29,6 +29,7 @@ fn text(outcome: &Outcome, renderer: &Renderer) -> String {
     });
     let many = match outcome.findings.len() {
         1 => "1 error".into(),
+        MOST => format!("the first {MOST} errors are shown"),
         many => format!("{many} errors"),
     };
     each.collect::<String>() + &format!("{path} is wrong: {many}\n")

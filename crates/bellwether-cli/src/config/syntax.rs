@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use toml::de::Error;
 
-use super::finding::{Finding, line_and_column};
+use super::finding::{Finding, MOST, line_and_column};
 
 /// The syntax errors of a text.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ impl Syntax {
     pub(crate) fn of(text: &str, errors: &[Error]) -> Self {
         let mut findings: Vec<_> = errors.iter().map(|error| finding(text, error)).collect();
         findings.sort_by_key(Finding::start);
+        findings.truncate(MOST);
         let line = |finding: &Finding| line_and_column(text, finding.start()).0;
         findings.dedup_by_key(|finding| line(finding));
         let fatal = findings.iter().find(|it| is_fatal(text, it));

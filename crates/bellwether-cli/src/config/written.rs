@@ -83,12 +83,13 @@ impl<T: Value> JsonSchema for Written<T> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let number = json_schema!({ "type": "integer", "minimum": 0 });
-        let text = json_schema!({ "type": "string", "pattern": T::PATTERN });
+        // Each of the limits holds for its own type alone.
         match T::NUMBER_OR_TEXT {
-            (true, true) => json_schema!({ "anyOf": [number, text] }),
-            (true, false) => number,
-            _ => text,
+            (true, true) => json_schema!({
+                "type": ["integer", "string"], "minimum": 0, "pattern": T::PATTERN
+            }),
+            (true, false) => json_schema!({ "type": "integer", "minimum": 0 }),
+            _ => json_schema!({ "type": "string", "pattern": T::PATTERN }),
         }
     }
 }

@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 use bellwether::Error;
 use clap::{Args, Command, CommandFactory, Subcommand};
 use clap_complete::Shell;
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use serde_json::Value;
 
 use crate::config::{Config, SAMPLE};
 use crate::ending::Ending;
@@ -66,9 +70,24 @@ pub(crate) fn run<P: CommandFactory>(order: &Generate) -> Result<(), Ending> {
 }
 
 fn schema() -> Result<String, Ending> {
-    let schema = schemars::schema_for!(Config);
+    let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(without_null));
+    let schema = settings.into_generator().into_root_schema_for::<Config>();
     let text = serde_json::to_string_pretty(&schema).map_err(|error| unwritten(error.into()))?;
     Ok(format!("{text}\n"))
+}
+
+/// Forgets that JSON could say nothing with `null`; TOML has no such word.
+fn without_null(schema: &mut Schema) {
+    if schema.get("default").is_some_and(Value::is_null) {
+        schema.remove("default");
+    }
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = &types[..] {
+            let only = only.clone();
+            schema.insert("type".into(), only);
+        }
+    }
 }
 
 /// Writes the pages of all commands into a folder, which is made where it is missing.

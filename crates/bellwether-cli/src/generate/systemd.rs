@@ -85,8 +85,8 @@ fn service(name: &str, config: &Config, sockets: &[&str], program: &Path, file: 
     let requires = sockets.iter().map(|it| format!("Requires={it}\n")).collect::<String>();
     let facts = [
         ("@name@", name.to_owned()),
-        ("@program@", quoted(program)),
-        ("@file@", quoted(file)),
+        ("@program@", argument(program)),
+        ("@file@", argument(file)),
         ("@sockets@", after),
         ("@requires@", requires),
         ("@start@", seconds(start)),
@@ -198,6 +198,11 @@ fn common_options(settings: &PoolSettings) -> Vec<String> {
 
 fn seconds(time: Duration) -> String {
     format!("{}s", time.as_secs_f64().ceil())
+}
+
+/// A path as an argument of a command in a unit (systemd.service(5)).
+fn argument(path: &Path) -> String {
+    quoted(path).replace('$', "$$")
 }
 
 /// A path as one word of a unit: systemd.syntax(7) and its specifiers.

@@ -239,6 +239,16 @@ fn bytes_that_are_no_text_are_shown_too() {
 }
 
 #[test]
+fn a_file_of_another_kind_is_given_up_soon() {
+    for line in ["a@ = 1\n", "a@ =\n", "@ words of a letter\n"] {
+        let text: String = (0..5000).map(|number| line.replace('@', &number.to_string())).collect();
+        let output = run(&folder_with(text), &["check"]);
+        assert_eq!(output.status.code(), Some(78));
+        assert!(said(&output).ends_with("the first 100 errors are shown\n"), "{line}");
+    }
+}
+
+#[test]
 fn start_says_of_a_wrong_file_what_check_says() {
     for (text, ..) in &WRONG[..20] {
         let folder = folder_with(completed(&format!("{text}\n")));
