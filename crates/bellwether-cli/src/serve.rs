@@ -120,7 +120,8 @@ fn pools(config: &Config, way: Way) -> Result<Stopped> {
         return Err(Error::Configure { what, problem: problem.into() });
     };
     let folder = pool.serve.as_deref().map(Folder::at).transpose()?;
-    let server = builder(pool, config, way)?.open()?;
+    let builder = builder(pool, config.name.as_ref().map(|name| &name.0))?;
+    let server = controlled(builder, config, way).open()?;
     let crew = Crew::of(&server);
     match folder {
         Some(folder) => serve_files(server, &crew, folder),
@@ -129,20 +130,23 @@ fn pools(config: &Config, way: Way) -> Result<Stopped> {
 }
 
 /// The library's settings of one pool, after a look whether they are possible.
-fn builder(pool: &PoolSettings, config: &Config, way: Way) -> Result<Builder> {
+fn builder(pool: &PoolSettings, name: Option<&Name>) -> Result<Builder> {
     if let Some(problem) = problems(pool).into_iter().next() {
         let (what, message) = problem.message.split_once(": ").unwrap_or_default();
         let problem = format!("{message}; {}", problem.hint);
         return Err(Error::Configure { what: what.into(), problem });
     }
-    let mut builder = pool.builder();
-    for (role, peer) in config.allow.all() {
-        builder = builder.allow(role, peer);
-    }
-    if let Some(Written(Name(name))) = &config.name {
-        builder = builder.name(name);
-    }
-    Ok(if way.take_over { builder.take_over() } else { builder })
+    let builder = pool.builder();
+    Ok(match name {
+        Some(Name(name)) => builder.name(name),
+        None => builder,
+    })
+}
+
+/// Adds who may command the server, and how it comes to its addresses.
+fn controlled(builder: Builder, config: &Config, way: Way) -> Builder {
+    let allowed = config.allow.all().fold(builder, |it, (role, peer)| it.allow(role, peer));
+    if way.take_over { allowed.take_over() } else { allowed }
 }
 
 fn serve_files(server: Server, crew: &Crew, folder: Folder) -> Result<Stopped> {
@@ -218,7 +222,8 @@ mod tests {
     /// What the library is given for the only pool, in the form for people who debug.
     fn given(config: &Config) -> String {
         let pool = config.pool.values().next().unwrap();
-        format!("{:?}", builder(pool, config, Way { take_over: false }).unwrap())
+        let builder = builder(pool, config.name.as_ref().map(|name| &name.0)).unwrap();
+        format!("{:?}", controlled(builder, config, Way { take_over: false }))
     }
 
     #[test]
