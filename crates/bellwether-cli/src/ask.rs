@@ -10,7 +10,7 @@ use bellwether::remote::{self, Done, Pending};
 use crate::cli::ask::{Ask, Target};
 use crate::ending::Ending;
 use crate::events;
-use crate::out::{print, unprinted};
+use crate::output::{print, unprinted};
 use crate::words::clean;
 
 /// How long a person waits without being told for what.

@@ -8,7 +8,7 @@ use bellwether::{Why, remote};
 
 use crate::cli::ask::{EventsQuestion, Target};
 use crate::ending::Ending;
-use crate::out::{print, unprinted};
+use crate::output::{print, unprinted};
 use crate::words::clean;
 use text::Days;
 

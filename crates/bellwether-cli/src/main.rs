@@ -3,12 +3,14 @@
 mod ask;
 mod banner;
 mod cli;
+mod config;
 mod disk;
 mod ending;
 mod events;
 mod files;
+mod generate;
 mod log;
-mod out;
+mod output;
 mod page;
 mod serve;
 mod status;
@@ -21,7 +23,10 @@ use cli::Command;
 
 fn main() -> ExitCode {
     ending::of(|| match cli::read()? {
-        Command::Serve(order) => serve::run(&order),
+        Command::Serve(order) => serve::serve(&order),
+        Command::Start(order) => serve::start(&order),
+        Command::Check(order) => config::check::run(&order),
+        Command::Generate(order) => generate::run::<cli::Cli>(&order),
         Command::Status(question) => status::run(&question),
         Command::Ask(ask) => ask::run(&ask),
     })

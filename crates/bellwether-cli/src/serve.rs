@@ -1,13 +1,16 @@
-//! `bellwether serve`: from what was typed to a server that has been stopped.
+//! `bellwether serve` and `bellwether start`: from settings to a server that has been stopped.
 
 use std::future::ready;
-use std::time::Duration;
 
-use bellwether::{Defer, Result, Server, Stopped, http};
+use bellwether::{Builder, Error, Result, Server, Stopped, http};
+use clap::Args;
 use tower::service_fn;
 
 use crate::banner::{self, Crew};
-use crate::cli::Serve;
+use crate::config::rules::problems;
+use crate::config::settings::PoolSettings;
+use crate::config::written::{Name, Written};
+use crate::config::{Allow, Config, File, Grant};
 use crate::ending::Ending;
 use crate::files::{Files, Folder};
 use crate::log;
@@ -15,39 +18,82 @@ use crate::welcome::Welcome;
 
 const ADDRESS: &str = "127.0.0.1:8080";
 
-/// Serves until the process is told to stop.
-pub(crate) fn run(order: &Serve) -> Result<(), Ending> {
-    log::start()?;
-    let folder = order.dir.as_deref().map(Folder::at).transpose()?;
-    let server = open(order)?;
-    let crew = Crew::of(&server);
-    let stopped = match folder {
-        Some(folder) => serve_files(server, &crew, folder)?,
-        None => serve_welcome(server, crew)?,
-    };
-    farewell(stopped);
-    Ok(())
+/// The name of the only pool of `serve`.
+const POOL: &str = "web";
+
+/// Serve the files of a directory, or a welcome page, over HTTP.
+///
+/// HTTP/1.1 and HTTP/2 (with prior knowledge), with ranges and conditional requests. Beside
+/// `page.html` a variant `page.html.br`, `.gz` or `.zst` is sent to clients that accept it. A
+/// folder is answered with its `index.html`. Symbolic links are followed, wherever they lead.
+///
+/// SIGTERM and Ctrl-C let running requests finish, a second one ends them at once.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pool: PoolSettings,
+
+    /// The server's name for `bellwether status` [default: from the first address].
+    #[arg(long, help_heading = CONTROL)]
+    name: Option<Written<Name>>,
+
+    /// Lets a user or group command the server, repeatable: read=gid:33.
+    ///
+    /// ROLE is read (status, events, why), operate (also scale, reload, drain, stop) or admin
+    /// (also upgrade); root and the server's own user always may.
+    #[arg(long, value_name = "ROLE=PEER", help_heading = CONTROL)]
+    allow: Vec<Grant>,
+
+    #[command(flatten)]
+    way: Way,
 }
 
-fn open(order: &Serve) -> Result<Server> {
-    let mut server = Server::builder()
-        .threads(order.threads)
-        .notification(order.notification)
-        .stop_grace(Duration::from_secs(order.stop_grace))
-        .defer_accept(Defer::ON);
-    if let Some(handlers) = order.handlers {
-        server = server.handlers(handlers);
+/// Serve what a configuration file says.
+///
+/// The same as `serve`, with the settings in a file and any number of pools. `bellwether check`
+/// tells what is wrong with a file; `bellwether generate config` prints one to begin with.
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    file: File,
+
+    #[command(flatten)]
+    way: Way,
+}
+
+/// How the server comes to its addresses.
+#[derive(Clone, Copy, Debug, Args)]
+struct Way {
+    /// Takes the addresses over from handlers whose spawner has died, if there are any.
+    #[arg(long, help_heading = CONTROL)]
+    take_over: bool,
+}
+
+const CONTROL: &str = "Control";
+
+/// Serves as the flags say until the process is told to stop.
+pub(crate) fn serve(order: &Serve) -> Result<(), Ending> {
+    run(&order.config(), order.way)
+}
+
+/// Serves as a file says until the process is told to stop.
+pub(crate) fn start(order: &Start) -> Result<(), Ending> {
+    run(&order.file.load()?, order.way)
+}
+
+impl Serve {
+    /// The settings that a file with the same settings would give.
+    fn config(&self) -> Config {
+        let mut pool = self.pool.clone();
+        if pool.listen.is_empty() && !sockets_are_passed() {
+            pool.listen.extend(ADDRESS.parse().map(Written));
+        }
+        Config {
+            name: self.name.clone(),
+            allow: self.allow.iter().copied().collect::<Allow>(),
+            pool: [(Written(Name(POOL.into())), pool)].into(),
+        }
     }
-    for address in &order.listen {
-        server = server.listen(address);
-    }
-    if order.listen.is_empty() && !sockets_are_passed() {
-        server = server.listen(ADDRESS);
-    }
-    if let Some(name) = &order.name {
-        server = server.name(name);
-    }
-    server.open()
 }
 
 /// Tells whether a service manager has passed sockets to this very process (sd_listen_fds(3)).
@@ -60,6 +106,50 @@ fn sockets_are_passed() -> bool {
     // Without LISTEN_PID it is rubbish, which the library tells.
     let for_us = is("LISTEN_PID", &std::process::id().to_string());
     any && (for_us || std::env::var_os("LISTEN_PID").is_none())
+}
+
+fn run(config: &Config, way: Way) -> Result<(), Ending> {
+    log::start()?;
+    farewell(pools(config, way)?);
+    Ok(())
+}
+
+/// Serves all pools of a configuration: the one place where they come together.
+fn pools(config: &Config, way: Way) -> Result<Stopped> {
+    let mut pools = config.pool.values();
+    let (Some(pool), None) = (pools.next(), pools.next()) else {
+        let what = "pool".into();
+        let problem = "this version serves one pool a server; give each pool a file of its own";
+        return Err(Error::Configure { what, problem: problem.into() });
+    };
+    let folder = pool.serve.as_deref().map(Folder::at).transpose()?;
+    let builder = builder(pool, config.name.as_ref().map(|name| &name.0))?;
+    let server = controlled(builder, config, way).open()?;
+    let crew = Crew::of(&server);
+    match folder {
+        Some(folder) => serve_files(server, &crew, folder),
+        None => serve_welcome(server, crew),
+    }
+}
+
+/// The library's settings of one pool, after a look whether they are possible.
+fn builder(pool: &PoolSettings, name: Option<&Name>) -> Result<Builder> {
+    if let Some(problem) = problems(pool).into_iter().next() {
+        let (what, message) = problem.message.split_once(": ").unwrap_or_default();
+        let problem = format!("{message}; {}", problem.hint);
+        return Err(Error::Configure { what: what.into(), problem });
+    }
+    let builder = pool.builder();
+    Ok(match name {
+        Some(Name(name)) => builder.name(name),
+        None => builder,
+    })
+}
+
+/// Adds who may command the server, and how it comes to its addresses.
+fn controlled(builder: Builder, config: &Config, way: Way) -> Builder {
+    let allowed = config.allow.all().fold(builder, |it, (role, peer)| it.allow(role, peer));
+    if way.take_over { allowed.take_over() } else { allowed }
 }
 
 fn serve_files(server: Server, crew: &Crew, folder: Folder) -> Result<Stopped> {
@@ -84,5 +174,93 @@ fn farewell(stopped: Stopped) {
         0 => tracing::info!("stopped; every connection was finished"),
         1 => tracing::warn!("stopped; 1 connection was cut"),
         cut => tracing::warn!("stopped; {cut} connections were cut"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+
+    use super::*;
+    use crate::config::SAMPLE;
+
+    const EVERY_FLAG: &str = "serve public --listen :1 --listen unix:/x --handlers 2..8 --threads 2 \
+        --notification some:4 --boot-timeout 2m --announce 1s --stop-grace 5 --kill-after 2s \
+        --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
+        --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
+        --max-memory 512MiB --crash-budget 60 --name shop --allow read=gid:33 \
+        --allow operate=uid:1000";
+
+    const EVERY_KEY: &str = "
+        name = 'shop'
+        allow = { read = ['gid:33'], operate = ['uid:1000'] }
+        [pool.web]
+        serve = 'public'
+        listen = [':1', 'unix:/x']
+        handlers = '2..8'
+        threads = 2
+        notification = 'some:4'
+        boot-timeout = '120s'
+        announce = '1s'
+        stop-grace = '5s'
+        kill-after = 2
+        orphan-grace = '3s'
+        canary = '4s'
+        max-surge = '50%'
+        max-unavailable = 1
+        old-generations = 3
+        soft-deadline = '10s'
+        hard-deadline = '30s'
+        max-requests = 10_000
+        max-age = '60m'
+        max-memory = 536_870_912
+        crash-budget = 60";
+
+    fn typed(line: &str) -> Serve {
+        let command = Serve::augment_args(Command::new("serve"));
+        let matches = command.try_get_matches_from(line.split_whitespace()).unwrap();
+        Serve::from_arg_matches(&matches).unwrap()
+    }
+
+    /// What the library is given for the only pool, in the form for people who debug.
+    fn given(config: &Config) -> String {
+        let pool = config.pool.values().next().unwrap();
+        let builder = builder(pool, config.name.as_ref().map(|name| &name.0)).unwrap();
+        format!("{:?}", controlled(builder, config, Way { take_over: false }))
+    }
+
+    #[test]
+    fn flags_and_file_give_the_same_settings() {
+        let (flags, file) = (typed(EVERY_FLAG).config(), toml::from_str(EVERY_KEY).unwrap());
+        assert_eq!(flags, file);
+        assert_eq!(given(&flags), given(&file));
+    }
+
+    #[test]
+    fn every_setting_reaches_the_library() {
+        let all = typed(EVERY_FLAG);
+        let flags: Vec<_> = EVERY_FLAG.split(" --").skip(1).collect();
+        for missing in &flags {
+            let others = flags.iter().filter(|flag| *flag != missing);
+            let line = others.fold("serve public".into(), |line, flag| format!("{line} --{flag}"));
+            assert_ne!(given(&typed(&line).config()), given(&all.config()), "--{missing}");
+        }
+    }
+
+    #[test]
+    fn the_sample_names_every_setting_with_its_default() {
+        // Lines that begin with ## have an example, not a default.
+        let shown = SAMPLE.replace("\n# ", "\n").replace("\n## ", "\n#");
+        let settings =
+            |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let is_header = |line: &&str| line.starts_with('[');
+        let lines: Vec<_> = shown.lines().filter(|it| settings(it) || is_header(it)).collect();
+        let sample: Config = toml::from_str(&lines.join("\n")).unwrap();
+        let plain = typed("serve --listen 127.0.0.1:8080 --name bellwether").config();
+        assert_eq!(given(&sample), given(&plain));
+        let pool = serde_json::to_value(schemars::schema_for!(PoolSettings)).unwrap();
+        for key in pool["properties"].as_object().unwrap().keys() {
+            assert!(SAMPLE.contains(&format!("{key} = ")), "{key} is not in the sample");
+        }
     }
 }

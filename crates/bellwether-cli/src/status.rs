@@ -7,7 +7,7 @@ use bellwether::remote;
 
 use crate::cli::Status;
 use crate::ending::Ending;
-use crate::out::{print, unprinted};
+use crate::output::{print, unprinted};
 use text::Text;
 
 /// Asks a server how it is and prints its answer.

@@ -13,8 +13,12 @@ mod kit;
 mod bad_input;
 #[path = "program/clients.rs"]
 mod clients;
+#[path = "program/config.rs"]
+mod config;
 #[path = "program/files.rs"]
 mod files;
+#[path = "program/generate.rs"]
+mod generate;
 #[path = "program/help.rs"]
 mod help;
 #[path = "program/load.rs"]
@@ -25,6 +29,8 @@ mod log;
 mod passed;
 #[path = "program/stage.rs"]
 mod stage;
+#[path = "program/start.rs"]
+mod start;
 #[path = "program/status.rs"]
 mod status;
 #[path = "program/stop.rs"]

@@ -3,7 +3,7 @@
 use bellwether::Scale;
 use clap::{Args, Subcommand};
 
-use super::read_as;
+use crate::config::written::read_as;
 
 const EXIT_STATUS: &str = "\
 Exit status:

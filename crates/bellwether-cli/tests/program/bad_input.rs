@@ -23,7 +23,12 @@ fn a_wrong_command_line_is_refused_with_64() {
     check(&["serve", "--handlers", "-1"], &["-1", "--handlers"]);
     check(&["serve", "--listen", "localhost"], &["localhost", "--listen", "HOST:PORT"]);
     check(&["serve", "--listen", "127.0.0.1:0?speed=9"], &["speed", "backlog"]);
-    check(&["serve", "--stop-grace", "100000"], &["100000", "--stop-grace"]);
+    check(&["serve", "--stop-grace", "soon"], &["soon", "--stop-grace", "30s"]);
+    check(&["serve", "--max-memory", "much"], &["much", "--max-memory", "512MiB"]);
+    check(&["serve", "--allow", "boss=uid:1"], &["boss", "--allow", "operate=gid:N"]);
+    check(&["serve", "--allow", "read=root"], &["root", "--allow", "uid:N"]);
+    check(&["check", "--quickly"], &["--quickly", "--help"]);
+    check(&["generate", "poem"], &["poem", "--help"]);
     check(&["serve", "--listen", "127.0.0.1:0", "--name", "a/b"], &["a/b", "letters"]);
     check(&["status", "everything"], &["everything", "--help"]);
     check(&["scale"], &["N|MIN..MAX|auto", "--help"]);
@@ -43,6 +48,10 @@ fn a_value_that_cannot_be_used_is_refused_with_78() {
     check(&["--handlers", "99999"], &["handlers", "99999", "choose 1 to"]);
     check(&["--threads", "0"], &["threads", "0 is not possible", "choose 1 to"]);
     check(&["--threads", "99999"], &["threads", "99999", "choose 1 to"]);
+    check(&["--handlers", "8..2"], &["handlers", "8..2", "the smaller first"]);
+    check(&["--stop-grace", "100000"], &["stop-grace", "1day 3h", "choose 0s to 1day"]);
+    let late = ["--soft-deadline", "2s", "--hard-deadline", "1s"];
+    check(&late, &["soft-deadline", "before the hard one"]);
     let twice = ["--listen", "127.0.0.1:8391", "--listen", "127.0.0.1:8391"];
     check(&twice, &["127.0.0.1:8391", "given twice"]);
 }

@@ -17,6 +17,10 @@ fn help_and_version_are_not_errors() {
         &["help"],
         &["serve", "--help"],
         &["status", "-h"],
+        &["start", "--help"],
+        &["check", "-h"],
+        &["generate", "--help"],
+        &["generate", "systemd", "--help"],
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
@@ -26,9 +30,11 @@ fn help_and_version_are_not_errors() {
 
 #[test]
 fn every_help_shows_examples_and_the_exit_statuses() {
-    for arguments in [&["--help"][..], &["serve", "--help"], &["status", "--help"]] {
+    let commands = ["serve", "start", "check", "generate", "status"];
+    let helps = commands.map(|command| vec![command, "--help"]);
+    for arguments in helps.iter().chain([&vec!["--help"]]) {
         let text = String::from_utf8(run(arguments).stdout).unwrap();
-        for words in ["Examples:", "Exit status:", "  64 ", "  69 ", "  70 ", "  78 "] {
+        for words in ["Examples:", "Exit status:", "  64 ", "  66 ", "  69 ", "  70 ", "  78 "] {
             assert!(text.contains(words), "no {words:?} in {arguments:?}:\n{text}");
         }
         for line in text.lines() {

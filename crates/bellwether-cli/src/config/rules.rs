@@ -1,0 +1,195 @@
+//! What values are possible, and which contradict one another.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use bellwether::Amount;
+use bytesize::ByteSize;
+
+use super::settings::PoolSettings;
+use super::written::{Handlers, Written};
+
+const MOST_HANDLERS: usize = 4096;
+const MOST_THREADS: usize = 1024;
+const INSTANT: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const MEBIBYTE: ByteSize = ByteSize::mib(1);
+
+/// What is wrong with the settings of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The settings concerned and what is to be said beside each; the first is to be changed.
+    pub(crate) keys: Vec<(&'static str, String)>,
+    /// What is wrong.
+    pub(crate) message: String,
+    /// What to try.
+    pub(crate) hint: String,
+}
+
+/// Finds all that is wrong with these values, as far as they can be judged by themselves.
+pub(crate) fn problems(pool: &PoolSettings) -> Vec<Problem> {
+    let found = [handlers(pool), deadlines(pool), no_way_to_change(pool)];
+    found.into_iter().chain(times(pool)).chain(numbers(pool)).flatten().collect()
+}
+
+fn times(pool: &PoolSettings) -> impl Iterator<Item = Option<Problem>> {
+    let zero = Duration::ZERO;
+    let times = [
+        ("boot-timeout", pool.boot_timeout, INSTANT, DAY),
+        ("announce", pool.announce, zero, DAY),
+        ("stop-grace", pool.stop_grace, zero, DAY),
+        ("kill-after", pool.kill_after, zero, DAY),
+        ("orphan-grace", pool.orphan_grace, zero, DAY),
+        ("canary", pool.canary, zero, DAY),
+        ("soft-deadline", pool.soft_deadline, INSTANT, DAY),
+        ("hard-deadline", pool.hard_deadline, INSTANT, DAY),
+        ("max-age", pool.max_age, SECOND, YEAR),
+    ];
+    times.into_iter().map(|(key, time, least, most)| outside(key, time, least, most, time_text))
+}
+
+fn numbers(pool: &PoolSettings) -> [Option<Problem>; 7] {
+    let count = |amount: Option<Written<Amount>>| match amount {
+        Some(Written(Amount::Count(count))) => Some(Written(count)),
+        _ => None,
+    };
+    [
+        outside("threads", pool.threads, 1, MOST_THREADS, text),
+        outside("old-generations", pool.old_generations, 0, 1000, text),
+        outside("max-surge", count(pool.max_surge), 0, MOST_HANDLERS, text),
+        outside("max-unavailable", count(pool.max_unavailable), 0, MOST_HANDLERS, text),
+        below("max-requests", pool.max_requests, 1),
+        below("crash-budget", pool.crash_budget, 1),
+        below("max-memory", pool.max_memory, MEBIBYTE),
+    ]
+}
+
+fn outside<T: PartialOrd + Copy>(
+    key: &'static str,
+    value: Option<Written<T>>,
+    least: T,
+    most: T,
+    text: fn(&T) -> String,
+) -> Option<Problem> {
+    let Written(value) = value?;
+    if (least..=most).contains(&value) {
+        return None;
+    }
+    let (least, most) = (text(&least), text(&most));
+    Some(impossible(key, &text(&value), format!("choose {least} to {most}")))
+}
+
+fn below<T: PartialOrd + Copy + Display>(
+    key: &'static str,
+    value: Option<Written<T>>,
+    least: T,
+) -> Option<Problem> {
+    let Written(value) = value?;
+    let too_small = value < least;
+    too_small.then(|| impossible(key, &text(&value), format!("choose at least {least}")))
+}
+
+fn impossible(key: &'static str, value: &str, hint: String) -> Problem {
+    let keys = vec![(key, "not possible".into())];
+    Problem { keys, message: format!("{key}: {value} is not possible"), hint }
+}
+
+fn handlers(pool: &PoolSettings) -> Option<Problem> {
+    let Written(Handlers { min, max }) = pool.handlers?;
+    let range = 1..=MOST_HANDLERS;
+    if range.contains(&min) && range.contains(&max) && min <= max {
+        return None;
+    }
+    if min == max {
+        let hint = format!("choose 1 to {MOST_HANDLERS}");
+        return Some(impossible("handlers", &min.to_string(), hint));
+    }
+    let hint = format!("choose 1 to {MOST_HANDLERS}, the smaller first");
+    Some(impossible("handlers", &format!("{min}..{max}"), hint))
+}
+
+fn deadlines(pool: &PoolSettings) -> Option<Problem> {
+    let (Written(soft), Written(hard)) = (pool.soft_deadline?, pool.hard_deadline?);
+    (soft > hard).then(|| Problem {
+        keys: vec![
+            ("soft-deadline", format!("told after {}", time_text(&soft))),
+            ("hard-deadline", format!("ended after {}", time_text(&hard))),
+        ],
+        message: "soft-deadline: the handler would be told after it has been ended".into(),
+        hint: "choose a soft deadline before the hard one".into(),
+    })
+}
+
+fn no_way_to_change(pool: &PoolSettings) -> Option<Problem> {
+    let none = |amount: Amount| matches!(amount, Amount::Count(0) | Amount::Percent(0));
+    let unavailable = pool.max_unavailable.map_or(Amount::Count(0), |it| it.0);
+    let Written(surge) = pool.max_surge?;
+    let other = ("max-unavailable", "none fewer".into());
+    (none(surge) && none(unavailable)).then(|| Problem {
+        keys: [("max-surge", "none more".into())]
+            .into_iter()
+            .chain(pool.max_unavailable.map(|_| other))
+            .collect(),
+        message: "max-surge: with no handler more and none fewer a reload could never begin".into(),
+        hint: "let max-surge or max-unavailable be at least 1".into(),
+    })
+}
+
+fn text<T: Display>(value: &T) -> String {
+    value.to_string()
+}
+
+fn time_text(time: &Duration) -> String {
+    humantime::format_duration(*time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(toml: &str, keys: &[&str], hint: &str) {
+        let pool: PoolSettings = toml::from_str(toml).unwrap();
+        let found = problems(&pool);
+        let [problem] = &found[..] else { panic!("{toml}: {found:?}") };
+        assert_eq!(problem.keys.iter().map(|(key, _)| *key).collect::<Vec<_>>(), keys, "{toml}");
+        assert!(problem.hint.contains(hint), "{toml}: {problem:?}");
+        assert!(problem.message.starts_with(keys[0]), "{problem:?}");
+    }
+
+    #[test]
+    fn every_value_has_its_range() {
+        check("handlers = 0", &["handlers"], "1 to 4096");
+        check("handlers = '0..2'", &["handlers"], "1 to 4096");
+        check("handlers = '8..2'", &["handlers"], "the smaller first");
+        check("handlers = '1..9999'", &["handlers"], "1 to 4096");
+        check("threads = 0", &["threads"], "1 to 1024");
+        check("threads = 1025", &["threads"], "1 to 1024");
+        check("boot-timeout = 0", &["boot-timeout"], "1ms to 1day");
+        check("stop-grace = '25h'", &["stop-grace"], "0s to 1day");
+        check("max-age = '2years'", &["max-age"], "1s to");
+        check("max-memory = 512", &["max-memory"], "at least 1.0 MiB");
+        check("max-requests = 0", &["max-requests"], "at least 1");
+        check("crash-budget = 0", &["crash-budget"], "at least 1");
+        check("old-generations = 2000", &["old-generations"], "0 to 1000");
+        check("max-surge = 5000", &["max-surge"], "0 to 4096");
+    }
+
+    #[test]
+    fn contradictions_name_both_sides() {
+        let deadlines = ["soft-deadline", "hard-deadline"];
+        check("soft-deadline = '2s'\nhard-deadline = '1s'", &deadlines, "before the hard one");
+        check("max-surge = 0", &["max-surge"], "at least 1");
+        let both = ["max-surge", "max-unavailable"];
+        check("max-surge = '0%'\nmax-unavailable = 0", &both, "at least 1");
+    }
+
+    #[test]
+    fn what_is_possible_is_not_complained_about() {
+        let fine = "handlers = '2..8'\nsoft-deadline = '1s'\nhard-deadline = '1s'\n\
+                    max-surge = 0\nmax-unavailable = 1\nstop-grace = 0";
+        assert_eq!(problems(&toml::from_str(fine).unwrap()), []);
+        assert_eq!(problems(&PoolSettings::default()), []);
+    }
+}

@@ -1,0 +1,161 @@
+//! What can be set for one pool, in the file and as flags of `bellwether serve`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bellwether::{Address, Amount, Builder, Defer, Notification, Server};
+use bytesize::ByteSize;
+use clap::Args;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::place::resolved;
+use super::written::{Handlers, Written};
+
+type Time = Written<Duration>;
+
+/// A pool: where it listens, what it serves, and how its handlers live.
+#[derive(Clone, Debug, Default, PartialEq, Args, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[schemars(extend("required" = ["listen"]), title = "Pool")]
+pub(crate) struct PoolSettings {
+    /// The directory to serve; without one a welcome page shows who answers.
+    #[arg(value_name = "DIR")]
+    pub(crate) serve: Option<PathBuf>,
+
+    /// Where to listen, repeatable.
+    ///
+    /// HOST:PORT, :PORT (all interfaces), unix:/PATH, unix:@NAME, fd:N or systemd:NAME. Options
+    /// follow as in 127.0.0.1:8080?backlog=512&nodelay=off: backlog=N, nodelay=on|off,
+    /// defer_accept=on|off|SECONDS, v6only=on|off, mode=OCTAL (of a socket file). `serve` without
+    /// one takes the sockets passed by systemd, or 127.0.0.1:8080.
+    #[arg(short, long, value_name = "ADDRESS")]
+    pub(crate) listen: Vec<Written<Address>>,
+
+    /// How many handler processes [default: one a processor, at least 2].
+    ///
+    /// MIN..MAX begins with MIN and lets `scale` go up to MAX.
+    #[arg(long, value_name = "N|MIN..MAX", allow_hyphen_values = true)]
+    pub(crate) handlers: Option<Written<Handlers>>,
+
+    /// How many threads in each handler, 1 to 1024 [default: 1].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) threads: Option<Written<usize>>,
+
+    /// Who wakes when a request arrives: all, some:K, one or turn [default: some:2].
+    ///
+    /// all: every idle handler. some:K: at most K of them. one: one, the lowest idle slot first.
+    /// turn: one, each in turn. Whoever wakes races for the request; one wins it.
+    #[arg(long, value_name = "MODE")]
+    pub(crate) notification: Option<Written<Notification>>,
+
+    /// From the fork of a handler until it must be ready [default: 60s].
+    #[arg(long, value_name = "TIME", help_heading = TIMES)]
+    pub(crate) boot_timeout: Option<Time>,
+
+    /// How long a stop is announced before newcomers are refused [default: 0s].
+    #[arg(long, value_name = "TIME", help_heading = TIMES)]
+    pub(crate) announce: Option<Time>,
+
+    /// How long running requests may take to finish after a stop [default: 30s].
+    #[arg(long, value_name = "TIME", help_heading = TIMES, allow_negative_numbers = true)]
+    pub(crate) stop_grace: Option<Time>,
+
+    /// From SIGTERM to SIGKILL for a handler that does not end [default: 5s].
+    #[arg(long, value_name = "TIME", help_heading = TIMES)]
+    pub(crate) kill_after: Option<Time>,
+
+    /// How long handlers serve on when their spawner has died [default: 10s].
+    #[arg(long, value_name = "TIME", help_heading = TIMES)]
+    pub(crate) orphan_grace: Option<Time>,
+
+    /// How long the first handler of a new generation must serve alone [default: 1s].
+    #[arg(long, value_name = "TIME", help_heading = CHANGE)]
+    pub(crate) canary: Option<Time>,
+
+    /// How many handlers more than wanted there may be meanwhile [default: 25%].
+    #[arg(long, value_name = "N|PERCENT%", help_heading = CHANGE)]
+    pub(crate) max_surge: Option<Written<Amount>>,
+
+    /// How many of the handlers wanted may be missing meanwhile [default: 0].
+    #[arg(long, value_name = "N|PERCENT%", help_heading = CHANGE)]
+    pub(crate) max_unavailable: Option<Written<Amount>>,
+
+    /// How many old generations may still finish requests [default: 4].
+    #[arg(long, value_name = "N", help_heading = CHANGE)]
+    pub(crate) old_generations: Option<Written<usize>>,
+
+    /// When a handler is told that a request takes too long [default: never].
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) soft_deadline: Option<Time>,
+
+    /// When a handler is ended because a request takes too long [default: never].
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) hard_deadline: Option<Time>,
+
+    /// After how many requests a handler is replaced [default: never].
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    pub(crate) max_requests: Option<Written<u64>>,
+
+    /// At which age a handler is replaced [default: never].
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) max_age: Option<Time>,
+
+    /// With how much memory (PSS) a handler is replaced [default: never].
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    pub(crate) max_memory: Option<Written<ByteSize>>,
+
+    /// How many handlers that died may be replaced in a minute [default: 6000].
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    pub(crate) crash_budget: Option<Written<u32>>,
+}
+
+const TIMES: &str = "Times (30s, 500ms, 1h; a number alone counts seconds)";
+const CHANGE: &str = "Reload and upgrade";
+const LIMITS: &str = "Limits";
+
+impl PoolSettings {
+    /// The library's settings for these; what is left open is left to the library.
+    pub(crate) fn builder(&self) -> Builder {
+        let builder = Server::builder().defer_accept(Defer::ON);
+        let listening = self.listen.iter().fold(builder, |it, address| it.listen(&address.0));
+        let with = With(listening)
+            .set(self.threads, Builder::threads)
+            .set(self.notification, Builder::notification)
+            .set(self.handlers, |it, Handlers { min, max }| it.handlers(min).bounds(min, max))
+            .set(self.boot_timeout, Builder::boot_timeout)
+            .set(self.announce, Builder::announce)
+            .set(self.stop_grace, Builder::stop_grace)
+            .set(self.kill_after, Builder::kill_after)
+            .set(self.orphan_grace, Builder::orphan_grace)
+            .set(self.canary, Builder::canary)
+            .set(self.max_surge, Builder::max_surge)
+            .set(self.max_unavailable, Builder::max_unavailable)
+            .set(self.old_generations, Builder::old_generations)
+            .set(self.soft_deadline, Builder::soft_deadline)
+            .set(self.hard_deadline, Builder::hard_deadline)
+            .set(self.max_requests, Builder::max_requests)
+            .set(self.max_age, Builder::max_age)
+            .set(self.max_memory, |it, size: ByteSize| it.max_memory(size.0))
+            .set(self.crash_budget, Builder::crash_budget);
+        with.0
+    }
+
+    /// Takes relative paths as ones from this folder.
+    pub(crate) fn resolve(&mut self, folder: &Path) {
+        self.serve = self.serve.take().map(|path| folder.join(path));
+        self.listen.iter_mut().for_each(|it| it.0 = resolved(&it.0, folder));
+    }
+}
+
+/// The library's settings on their way.
+struct With(Builder);
+
+impl With {
+    fn set<T>(self, value: Option<Written<T>>, set: impl FnOnce(Builder, T) -> Builder) -> Self {
+        match value {
+            Some(Written(value)) => Self(set(self.0, value)),
+            None => self,
+        }
+    }
+}

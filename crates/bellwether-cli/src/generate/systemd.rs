@@ -1,0 +1,212 @@
+//! systemd units for a configuration file: a hardened service, and a socket for each pool.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bellwether::{Address, Defer, Error};
+use clap::Args;
+
+use crate::config::place::{options, place, socket_file};
+use crate::config::settings::PoolSettings;
+use crate::config::written::Written;
+use crate::config::{Config, File, SYSTEM_WIDE};
+use crate::ending::Ending;
+use crate::output::{print, write};
+
+/// Which units, and for what.
+#[derive(Debug, Args)]
+pub(super) struct Units {
+    #[command(flatten)]
+    file: File,
+
+    /// Print a socket for each pool too, which systemd opens; then the file says
+    /// `listen = ["systemd:POOL"]`.
+    #[arg(long)]
+    socket: bool,
+
+    /// Write the units as files into this folder.
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// A unit and the name of its file.
+type Unit = (String, String);
+
+/// Prints or writes units.
+pub(super) fn run(order: &Units) -> Result<(), Ending> {
+    let units = units(order)?;
+    if let Some(folder) = &order.output {
+        return units.iter().try_for_each(|(name, text)| write(folder, name, text.as_bytes()));
+    }
+    let texts: Vec<_> = units.into_iter().map(|(_, text)| text).collect();
+    print(&texts.join("\n"))
+}
+
+fn units(order: &Units) -> Result<Vec<Unit>, Ending> {
+    let (file, config) = subject(order)?;
+    let name = config.name.as_ref().map_or("bellwether", |name| &name.0.0);
+    let sockets = if order.socket {
+        config.pool.iter().map(|(pool, it)| socket(name, &pool.0.0, it)).collect()
+    } else {
+        Ok(Vec::new())
+    };
+    let sockets: Vec<Unit> = sockets?;
+    let names: Vec<_> = sockets.iter().map(|(name, _)| name.as_str()).collect();
+    let program = std::env::current_exe()
+        .map_err(|source| Error::System { doing: "find this program".into(), source })?;
+    let text = service(name, &config, &names, &program, &file);
+    Ok(std::iter::once((format!("{name}.service"), text)).chain(sockets).collect())
+}
+
+/// The file and its settings; where none is named and none is found, those of an empty one that is
+/// yet to be written.
+fn subject(order: &Units) -> Result<(PathBuf, Config), Ending> {
+    let Some(path) = order.file.find() else {
+        return Ok((SYSTEM_WIDE.into(), Config::default()));
+    };
+    let config = order.file.load()?;
+    let path = std::path::absolute(path)
+        .map_err(|source| Error::System { doing: "name the file".into(), source })?;
+    Ok((path, config))
+}
+
+fn service(name: &str, config: &Config, sockets: &[&str], program: &Path, file: &Path) -> String {
+    let pools: Vec<_> = config.pool.values().collect();
+    let (start, stop) = patience(&pools);
+    let low_port = sockets.is_empty() && addresses(&pools).any(needs_privilege);
+    let capabilities = if low_port { "CAP_NET_BIND_SERVICE" } else { "" };
+    // In a user namespace of its own the capability would be worth nothing outside.
+    let users = if low_port { "" } else { "PrivateUsers=yes\n" };
+    let at_home =
+        |path: &Path| ["/home", "/root", "/run/user"].iter().any(|it| path.starts_with(it));
+    let served = pools.iter().filter_map(|pool| pool.serve.as_deref());
+    let home = if served.chain([program, file]).any(at_home) { "read-only" } else { "yes" };
+    let after: String = sockets.iter().map(|it| format!(" {it}")).collect();
+    let requires = sockets.iter().map(|it| format!("Requires={it}\n")).collect::<String>();
+    let facts = [
+        ("@name@", name.to_owned()),
+        ("@program@", argument(program)),
+        ("@file@", argument(file)),
+        ("@sockets@", after),
+        ("@requires@", requires),
+        ("@start@", seconds(start)),
+        ("@stop@", seconds(stop)),
+        ("@home@", home.into()),
+        ("@writable@", writable(&pools)),
+        ("@users@", users.into()),
+        ("@capabilities@", capabilities.into()),
+    ];
+    let template = include_str!("service.ini").to_owned();
+    facts.iter().fold(template, |text, (key, value)| text.replace(key, value))
+}
+
+/// How long a start and a stop may take at most: the slowest pool, and a little more.
+fn patience(pools: &[&PoolSettings]) -> (Duration, Duration) {
+    const MARGIN: Duration = Duration::from_secs(10);
+    let or = |time: Option<Written<Duration>>, default| {
+        time.map_or_else(|| Duration::from_secs(default), |time| time.0)
+    };
+    let start = |pool: &&PoolSettings| or(pool.boot_timeout, 60) + or(pool.canary, 1);
+    let stop = |pool: &&PoolSettings| {
+        or(pool.announce, 0) + or(pool.stop_grace, 30) + or(pool.kill_after, 5)
+    };
+    let open = PoolSettings::default();
+    let slowest = |time: &dyn Fn(&&PoolSettings) -> Duration| {
+        pools.iter().map(time).max().unwrap_or_else(|| time(&&open)) + MARGIN
+    };
+    (slowest(&start), slowest(&stop))
+}
+
+fn addresses<'p>(pools: &'p [&PoolSettings]) -> impl Iterator<Item = &'p Address> {
+    pools.iter().flat_map(|pool| &pool.listen).map(|address| &address.0)
+}
+
+fn needs_privilege(address: &Address) -> bool {
+    let text = place(address);
+    let port = text.strip_prefix("tcp://").and_then(|socket| socket.rsplit_once(':'));
+    port.is_some_and(|(_, port)| port.parse().is_ok_and(|port: u16| (1..1024).contains(&port)))
+}
+
+/// The folders in which socket files are made.
+fn writable(pools: &[&PoolSettings]) -> String {
+    let places: Vec<_> = addresses(pools).map(place).collect();
+    let folders = places.iter().filter_map(|it| socket_file(it)?.parent());
+    folders.map(|folder| format!("ReadWritePaths={}\n", quoted(folder))).collect()
+}
+
+/// The socket unit of one pool.
+fn socket(server: &str, pool: &str, settings: &PoolSettings) -> Result<Unit, Error> {
+    let name = format!("{server}-{pool}.socket");
+    let mut lines = vec![
+        format!("# Made by `bellwether generate systemd`; put it at /etc/systemd/system/{name}."),
+        format!("# Then write listen = [\"systemd:{pool}\"] for [pool.{pool}]."),
+        String::new(),
+        "[Unit]".into(),
+        format!("Description=bellwether: the addresses of pool {pool} of {server}"),
+        String::new(),
+        "[Socket]".into(),
+    ];
+    for Written(address) in &settings.listen {
+        lines.extend(stream(address)?);
+    }
+    lines.push(format!("FileDescriptorName={pool}"));
+    lines.push(format!("Service={server}.service"));
+    lines.extend(common_options(settings));
+    lines.extend(["", "[Install]", "WantedBy=sockets.target", ""].map(String::from));
+    Ok((name, lines.join("\n")))
+}
+
+/// The line of an address in the words of systemd.socket(5).
+fn stream(address: &Address) -> Result<Vec<String>, Error> {
+    let place = place(address);
+    if let Some(path) = place.strip_prefix("unix:") {
+        return Ok(vec![format!("ListenStream={path}")]);
+    }
+    let Some((host, port)) = place.strip_prefix("tcp://").and_then(|it| it.rsplit_once(':')) else {
+        // The file leaves it to the unit where that is.
+        return Ok(vec!["ListenStream=127.0.0.1:8080".into()]);
+    };
+    let numeric = |host: &str| host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    match host {
+        "*" => Ok(vec![format!("ListenStream={port}")]),
+        "localhost" => {
+            Ok(vec![format!("ListenStream=127.0.0.1:{port}"), format!("ListenStream=[::1]:{port}")])
+        }
+        host if numeric(host) => Ok(vec![format!("ListenStream={host}:{port}")]),
+        host => Err(Error::Configure {
+            what: place.clone(),
+            problem: format!("systemd opens numbers only; write the address of {host}"),
+        }),
+    }
+}
+
+/// What holds for all addresses of a socket unit: the first that says something about it.
+fn common_options(settings: &PoolSettings) -> Vec<String> {
+    let all: Vec<_> = settings.listen.iter().map(|it| options(&it.0)).collect();
+    let backlog = all.iter().find_map(|it| it.backlog).unwrap_or(4096);
+    let mode = all.iter().find_map(|it| it.mode).unwrap_or(0o666);
+    let mut lines = vec![format!("Backlog={backlog}"), format!("SocketMode={mode:04o}")];
+    if all.iter().all(|it| it.nodelay != Some(false)) {
+        lines.push("NoDelay=yes".into());
+    }
+    let defer = all.iter().find_map(|it| it.defer_accept).unwrap_or(Defer::ON);
+    if let Defer::Seconds(seconds) = defer {
+        lines.push(format!("DeferAcceptSec={seconds}"));
+    }
+    lines
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{}s", time.as_secs_f64().ceil())
+}
+
+/// A path as an argument of a command in a unit (systemd.service(5)).
+fn argument(path: &Path) -> String {
+    quoted(path).replace('$', "$$")
+}
+
+/// A path as one word of a unit: systemd.syntax(7) and its specifiers.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string().replace('%', "%%");
+    if text.contains([' ', '"', '\'', '\\', ';']) { format!("{text:?}") } else { text }
+}
