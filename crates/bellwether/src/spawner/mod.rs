@@ -15,10 +15,14 @@ mod control;
 mod death;
 mod descriptors;
 mod event;
+#[allow(dead_code)] // taken before a kill
+mod evidence;
 mod fork;
 pub mod journal;
 mod life;
 mod look;
+#[allow(dead_code)] // asked by recycling
+mod memory;
 mod message;
 mod population;
 mod report;
