@@ -20,6 +20,7 @@ use super::Departure;
 use super::connection::Connection;
 use super::post::{Post, ROPE, Seat};
 use super::race::{Outcome, Racer, Stop};
+use super::requests::{Requests, Unfinished};
 use crate::error::BoxError;
 use crate::scoreboard::control::Order;
 use crate::sys::clock;
@@ -66,6 +67,14 @@ impl Shift {
     pub(crate) fn count_request(&self) {
         self.room.post.telemetry.line(self.seat.thread).requested();
     }
+
+    /// A request of such a protocol is to be served that has waited so long already.
+    ///
+    /// `None` where requests have no deadlines.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn begin(&self, waited: Option<Duration>) -> Option<Unfinished> {
+        self.room.requests.as_ref().map(|requests| requests.begin(waited))
+    }
 }
 
 /// How a pool of asynchronous handlers counts and bounds.
@@ -82,6 +91,8 @@ struct Room {
     post: Arc<Post>,
     thread: usize,
     terms: Terms,
+    /// Where requests have deadlines.
+    requests: Option<Arc<Requests>>,
     open: AtomicUsize,
     /// Connections handed over that the runtime has not taken yet.
     handed_over: AtomicUsize,
@@ -156,12 +167,26 @@ impl Room {
 /// Marks the end of a connection, however it ends.
 struct Guest {
     room: Arc<Room>,
-    panicked: bool,
+    aborted: bool,
+    /// Its one request, where that has a deadline.
+    request: Option<Unfinished>,
+}
+
+impl Guest {
+    /// Serves until the end, or until the handler was told that it takes too long.
+    async fn serve(mut self, serving: impl Future<Output = ()>) {
+        match &self.request {
+            None => serving.await,
+            Some(request) => {
+                self.aborted = request.deadline().bound(serving).await.is_none();
+            }
+        }
+    }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.room.leave(self.panicked || std::thread::panicking());
+        self.room.leave(self.aborted || std::thread::panicking());
     }
 }
 
@@ -193,6 +218,7 @@ where
         post: Arc::clone(post),
         thread,
         terms,
+        requests: Requests::of_thread(post, thread),
         open: AtomicUsize::new(0),
         handed_over: AtomicUsize::new(0),
         gate_waits: AtomicBool::new(false),
@@ -216,7 +242,7 @@ where
 fn serve<S, F, H, T>(
     start: &S,
     shift: Shift,
-    mut arrivals: queue::UnboundedReceiver<Connection>,
+    mut arrivals: queue::UnboundedReceiver<Arrival>,
     started: mpsc::Sender<()>,
 ) -> Departure
 where
@@ -236,16 +262,13 @@ where
             Err(error) => return room.post.not_started(&error),
         };
         let _ = started.send(());
-        while let Some(connection) = arrivals.recv().await {
+        while let Some(Arrival { connection, request }) = arrivals.recv().await {
             room.received();
-            let mut guest = Guest { room: Arc::clone(&room), panicked: false };
+            let mut guest = Guest { room: Arc::clone(&room), aborted: false, request };
             // What panics before its first await must not end the runtime either.
             match catch_unwind(AssertUnwindSafe(|| handler(connection))) {
-                Ok(serving) => drop(tokio::spawn(async move {
-                    let _guest = guest;
-                    serving.await;
-                })),
-                Err(_) => guest.panicked = true,
+                Ok(serving) => drop(tokio::spawn(guest.serve(serving))),
+                Err(_) => guest.aborted = true,
             }
         }
         while room.open() > 0 {
@@ -255,10 +278,28 @@ where
     })
 }
 
+/// A connection on its way from the gate to the runtime.
+struct Arrival {
+    connection: Connection,
+    /// Its one request, where that has a deadline.
+    request: Option<Unfinished>,
+}
+
+impl Arrival {
+    fn new(connection: Connection, room: &Room) -> Self {
+        let requests = room.requests.as_ref().filter(|_| room.terms.connection_is_request);
+        let request = requests.map(|requests| requests.begin(connection.waited()));
+        match request.as_ref().map(Unfinished::deadline) {
+            Some(deadline) => Self { connection: connection.until(deadline), request },
+            None => Self { connection, request },
+        }
+    }
+}
+
 /// The gate's side: races, accepts, hands over.
 struct Gate {
     room: Arc<Room>,
-    hand_over: queue::UnboundedSender<Connection>,
+    hand_over: queue::UnboundedSender<Arrival>,
     /// Until when it takes more than its fair share, because others do not take theirs.
     rude_until: Duration,
 }
@@ -311,7 +352,8 @@ impl Gate {
     fn admit(&self, connection: Connection) -> Result<(), Stop> {
         self.room.enter();
         // A runtime that is gone can serve nothing any more.
-        self.hand_over.send(connection).map_err(|_| Stop::Depart(Departure::Broken))
+        let arrival = Arrival::new(connection, &self.room);
+        self.hand_over.send(arrival).map_err(|_| Stop::Depart(Departure::Broken))
     }
 
     /// Waits until a connection has ended, at a time when nothing else is heard.

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::Departure;
+use super::{Deadlines, Departure};
 use crate::address::Listener;
 use crate::error::BoxError;
 use crate::notification::{Notification, Waiter};
@@ -73,6 +73,7 @@ pub(crate) struct Post {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) notification: Notification,
     pub(crate) orphan_grace: Duration,
+    pub(crate) deadlines: Deadlines,
     pub(crate) telemetry: Telemetry,
     pub(crate) control: ControlView,
     pub(crate) bell: Bell,
