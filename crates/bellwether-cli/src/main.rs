@@ -10,6 +10,7 @@ mod page;
 mod serve;
 mod status;
 mod welcome;
+mod words;
 
 use std::process::ExitCode;
 

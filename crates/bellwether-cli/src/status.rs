@@ -1,5 +1,6 @@
 //! `bellwether status`: how a running server is, for people and for programs.
 
+mod pool;
 mod text;
 
 use std::io::{ErrorKind, Write};

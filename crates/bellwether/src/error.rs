@@ -51,6 +51,21 @@ pub enum Error {
         /// Where it was looked for, who runs instead, and what to try.
         problem: String,
     },
+    /// A change of a running server was tried and failed; what was there before goes on.
+    Change {
+        /// Why, and what to try.
+        problem: String,
+    },
+    /// A running server did not try what it was told: something else is going on there.
+    Busy {
+        /// What is going on, and what to try.
+        problem: String,
+    },
+    /// A running server does not take this from us.
+    Denied {
+        /// Whose it is or which role is needed, and what to try.
+        problem: String,
+    },
     /// No handler ever became ready.
     Boot {
         /// What the last attempt ended with and what to try.
@@ -68,14 +83,16 @@ pub enum Error {
 impl Error {
     /// Returns the exit status for this error, in the numbers of sysexits.h.
     ///
-    /// 64: the text is wrong; 69: something is not available now; 70: the server failed;
-    /// 78: the configuration is wrong.
+    /// 64: the text is wrong; 69: something is not available now; 70: the server or a change of it
+    /// failed; 75: not now; 77: not allowed; 78: the configuration is wrong.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Parse { .. } => 64,
             Self::Open { .. } | Self::Name { .. } | Self::NoServer { .. } => 69,
-            Self::Boot { .. } | Self::System { .. } => 70,
+            Self::Change { .. } | Self::Boot { .. } | Self::System { .. } => 70,
+            Self::Busy { .. } => 75,
+            Self::Denied { .. } => 77,
             Self::Configure { .. } => 78,
         }
     }
@@ -111,6 +128,9 @@ impl fmt::Display for Error {
             }
             Self::Name { name, problem } => write!(f, "cannot be named `{name}`: {problem}"),
             Self::NoServer { problem } => f.write_str(problem),
+            Self::Change { problem } => write!(f, "nothing was changed: {problem}"),
+            Self::Busy { problem } => write!(f, "not done: {problem}"),
+            Self::Denied { problem } => write!(f, "not allowed: {problem}"),
             Self::Boot { problem } => write!(f, "no handler became ready: {problem}"),
             Self::System { doing, source } => write!(f, "cannot {doing}: {source}"),
         }

@@ -38,11 +38,14 @@ mod error;
 mod handler;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod journal;
 mod notification;
+mod pool;
 pub mod remote;
 mod scoreboard;
 mod server;
 mod spawner;
+pub mod status;
 mod sys;
 
 pub use address::{Address, Defer, Listener, Options};
@@ -52,8 +55,8 @@ pub use handler::{Connection, Deadline, Handler, Seat};
 #[cfg(feature = "tokio")]
 pub use handler::{Shift, Stream};
 pub use notification::Notification;
+pub use pool::rules::Amount;
 pub use server::{Builder, Server};
+pub use spawner::Stopped;
 pub use spawner::access::{Peer, Role};
 pub use spawner::command::{Answer, Scale, Why};
-pub use spawner::rules::Amount;
-pub use spawner::{Stopped, journal, status};

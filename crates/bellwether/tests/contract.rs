@@ -83,7 +83,7 @@ fn race(run: &Run, requests: usize) {
             scope.spawn(move || say(address, "pid"));
         }
         eventually(PATIENCE, "the requests to arrive", || {
-            (run.status()["addresses"][0]["depth"] == requests).then_some(())
+            (run.pool()["addresses"][0]["depth"] == requests).then_some(())
         });
         hold.release();
     });
@@ -115,7 +115,7 @@ fn threads_race_like_processes_and_a_busy_one_does_not_wait() {
         assert_eq!(each(&run.status(), "open"), [3, 3], "{mode}: each thread holds one");
         let mut seventh = Held::ask(address);
         eventually(PATIENCE, "the seventh to wait in the buffer", || {
-            (run.status()["addresses"][0]["depth"] == 1).then_some(())
+            (run.pool()["addresses"][0]["depth"] == 1).then_some(())
         });
         held.into_iter().for_each(Held::release);
         assert_eq!(seventh.line(), "held");
@@ -155,16 +155,16 @@ fn the_buffer_is_measured_while_all_handlers_are_busy() {
     let first = Held::open(address);
     let waiting: Vec<_> = (0..5).map(|_| Held::ask(address)).collect();
     eventually(PATIENCE, "five to wait", || {
-        (run.status()["addresses"][0]["depth"] == 5).then_some(())
+        (run.pool()["addresses"][0]["depth"] == 5).then_some(())
     });
-    assert!(run.status()["addresses"][0]["limit"].as_u64() >= Some(5));
+    assert!(run.pool()["addresses"][0]["limit"].as_u64() >= Some(5));
     first.release();
     for mut held in waiting {
         assert_eq!(held.line(), "held");
         held.release();
     }
-    let status = run.status();
-    let waits = status["waits"]["counts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let pool = run.pool();
+    let waits = pool["waits"]["counts"].as_array().map(Vec::as_slice).unwrap_or_default();
     let counted: u64 = waits.iter().filter_map(serde_json::Value::as_u64).sum();
     assert_eq!(counted, 6, "the wait of every request is recorded");
     run.stop();

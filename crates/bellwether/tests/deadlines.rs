@@ -20,7 +20,7 @@ fn start(program: &str, words: &[&str]) -> Run {
 }
 
 fn aborted(run: &Run) -> u64 {
-    run.status()["totals"]["aborted"].as_u64().unwrap_or_default()
+    run.pool()["totals"]["aborted"].as_u64().unwrap_or_default()
 }
 
 #[test]
@@ -75,10 +75,10 @@ fn an_asynchronous_handler_is_dropped_while_others_go_on() {
     assert_eq!(say(address, "stuck"), "", "its connection is closed");
     other.release();
     eventually(PATIENCE, "the books to close", || {
-        (run.status()["totals"]["in_flight"] == 0).then_some(())
+        (run.pool()["totals"]["in_flight"] == 0).then_some(())
     });
     assert_eq!(aborted(&run), 1);
-    assert_eq!(run.status()["totals"]["exited"], 0, "the process lives on");
+    assert_eq!(run.pool()["totals"]["exited"], 0, "the process lives on");
     assert_conserved(&run.status());
     run.stop();
 }
@@ -118,7 +118,7 @@ fn http_answers_503_while_other_requests_of_the_handler_go_on() {
     );
     drop(other);
     eventually(PATIENCE, "the books to close", || {
-        (run.status()["totals"]["in_flight"] == 0).then_some(())
+        (run.pool()["totals"]["in_flight"] == 0).then_some(())
     });
     assert_eq!(aborted(&run), 0, "both connections ended with an answer");
     assert_conserved(&run.status());

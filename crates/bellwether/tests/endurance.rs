@@ -16,7 +16,7 @@ fn cull(run: &Run) {
 }
 
 fn spawned(run: &Run) -> u64 {
-    run.status()["totals"]["spawned"].as_u64().unwrap_or_else(|| panic!("no number"))
+    run.pool()["totals"]["spawned"].as_u64().unwrap_or_else(|| panic!("no number"))
 }
 
 /// Memory that the spawner alone uses, when all 64 handlers are there and nothing moves.

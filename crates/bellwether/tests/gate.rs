@@ -15,7 +15,7 @@ fn start(limit: &str, words: &[&str]) -> Run {
 }
 
 fn depth(run: &Run) -> u64 {
-    run.status()["addresses"][0]["depth"].as_u64().unwrap_or_default()
+    run.pool()["addresses"][0]["depth"].as_u64().unwrap_or_default()
 }
 
 #[test]
@@ -61,11 +61,11 @@ fn a_panic_costs_its_connection_alone() {
     assert_eq!(say(address, "panic"), "");
     other.release();
     eventually(PATIENCE, "the books to close", || {
-        (run.status()["totals"]["in_flight"] == 0).then_some(())
+        (run.pool()["totals"]["in_flight"] == 0).then_some(())
     });
     let status = run.status();
-    assert_eq!(status["totals"]["aborted"], 1);
-    assert_eq!(status["totals"]["exited"], 0, "the process lives on");
+    assert_eq!(kit::control::pool(&status)["totals"]["aborted"], 1);
+    assert_eq!(kit::control::pool(&status)["totals"]["exited"], 0, "the process lives on");
     assert_conserved(&status);
     run.stop();
 }
@@ -78,9 +78,9 @@ fn a_panic_before_the_first_await_costs_its_connection_alone() {
         assert_eq!(say(address, "pid"), "");
     }
     eventually(PATIENCE, "five to be counted", || {
-        (run.status()["totals"]["aborted"] == 5).then_some(())
+        (run.pool()["totals"]["aborted"] == 5).then_some(())
     });
-    assert_eq!(run.status()["totals"]["exited"], 0, "the process lives on");
+    assert_eq!(run.pool()["totals"]["exited"], 0, "the process lives on");
     assert_conserved(&run.status());
     run.stop();
 }

@@ -18,7 +18,11 @@ fn assert_serves(run: &Run) {
     assert!(failed.is_empty(), "{failed:?}");
     run.wait_ready(4);
     let status = run.status();
-    assert_eq!(status["totals"]["alive"], 4, "as many handlers as were asked for");
+    assert_eq!(
+        kit::control::pool(&status)["totals"]["alive"],
+        4,
+        "as many handlers as were asked for"
+    );
     assert_conserved(&status);
 }
 
@@ -92,7 +96,7 @@ fn a_listener_that_a_handler_shuts_down_serves_again() {
         eventually(PATIENCE, "the address to answer again", || {
             let stream = std::net::TcpStream::connect(address).ok()?;
             drop(stream);
-            run.status()["handlers"].as_array()?.iter().any(|h| h["state"] == "idle").then_some(())
+            run.pool()["handlers"].as_array()?.iter().any(|h| h["state"] == "idle").then_some(())
         });
         assert_serves(&run);
     }
@@ -135,7 +139,7 @@ fn a_handler_that_closes_or_floods_its_channel_is_replaced_or_ignored() {
     let before = usage::voluntary_switches(run.pid());
     assert!(say(address, "deaf").starts_with("deaf"));
     eventually(PATIENCE, "the deaf one to be replaced", || {
-        (run.status()["totals"]["exited"].as_u64()? >= 1).then_some(())
+        (run.pool()["totals"]["exited"].as_u64()? >= 1).then_some(())
     });
     assert_serves(&run);
     let switches = usage::voluntary_switches(run.pid()) - before;

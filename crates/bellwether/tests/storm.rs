@@ -47,6 +47,9 @@ fn twenty_kills_a_second_cost_only_what_the_killed_held() {
     });
     let status = run.status();
     assert_conserved(&status);
-    assert_eq!(status["totals"]["crashed"].as_u64(), u64::try_from(kills.len()).ok());
+    assert_eq!(
+        kit::control::pool(&status)["totals"]["crashed"].as_u64(),
+        u64::try_from(kills.len()).ok()
+    );
     run.stop();
 }

@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("spawner", "error sys address buffer notification scoreboard handler balance"),
     ("server", "error sys address buffer notification scoreboard handler balance spawner"),
     ("http", "error handler server spawner"),
-    ("remote", "error spawner"),
+    ("remote", "error sys spawner"),
 ];
 
 /// What stands for work not done; cut in two, so that this file does not say it.

@@ -71,15 +71,15 @@ impl OurPool {
     }
 
     pub(crate) fn handlers(&self) -> Result<Vec<Handler>> {
-        let status = self.status()?;
-        let handlers = status["handlers"].as_array().context("the status lists no handlers")?;
+        let pool = self.pool()?;
+        let handlers = pool["handlers"].as_array().context("the status lists no handlers")?;
         handlers.iter().map(Handler::read).collect()
     }
 
     /// Where the server listens; the status says which port the kernel chose.
     fn listening(&self) -> Result<SocketAddrV4> {
-        let status = self.status()?;
-        let address = status["addresses"][0]["address"].as_str().context("no address in status")?;
+        let pool = self.pool()?;
+        let address = pool["addresses"][0]["address"].as_str().context("no address in status")?;
         let (host_and_port, _) = address.split_once('?').unwrap_or((address, ""));
         host_and_port
             .trim_start_matches("tcp://")
@@ -87,9 +87,11 @@ impl OurPool {
             .with_context(|| format!("cannot read the address {address}"))
     }
 
-    fn status(&self) -> Result<Value> {
+    /// What the status says about the server's only pool.
+    fn pool(&self) -> Result<Value> {
         let path = self.runtime.path.join(NAME).join("control.sock");
-        ask(&path).with_context(|| format!("cannot ask {}", path.display()))
+        let mut status = ask(&path).with_context(|| format!("cannot ask {}", path.display()))?;
+        Ok(status["pools"][0].take())
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{PipeWriter, Write};
 use std::os::fd::OwnedFd;
 
 use crate::clients::raw;
+use crate::kit::control::{pool, ready};
 use crate::kit::{Kill, PATIENCE, Run, eventually};
 use crate::stage::{serve, serving, shell};
 
@@ -21,8 +22,8 @@ fn kill_a_handler(run: &Run) {
     Kill::of(victim).expect("it lived");
     eventually(PATIENCE, "another handler in its place", || {
         let status = run.status();
-        let crashed = status["totals"]["crashed"].as_u64() > Some(0);
-        (crashed && crate::kit::control::ready(&status).len() == 2).then_some(())
+        let crashed = pool(&status)["totals"]["crashed"].as_u64() > Some(0);
+        (crashed && ready(&status).len() == 2).then_some(())
     });
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::clients::raw;
+use crate::kit::control::pool;
 use crate::kit::{Launch, assert_conserved};
 use crate::stage::{PROGRAM, ask, serve};
 
@@ -37,14 +38,16 @@ fn programs_get_json_with_stable_keys() {
     assert_eq!(status["name"], "shop");
     assert_eq!(status["pid"], run.pid());
     assert_eq!(status["state"], "serving");
-    assert_eq!((&status["notification"], &status["threads"]), (&"one".into(), &3.into()));
+    let pool = pool(&status);
+    assert_eq!(pool["name"], "shop");
+    assert_eq!((&pool["notification"], &pool["threads"]), (&"one".into(), &3.into()));
     for key in ["address", "depth", "limit", "overflows"] {
-        assert!(status["addresses"][0].get(key).is_some(), "no {key}");
+        assert!(pool["addresses"][0].get(key).is_some(), "no {key}");
     }
     let keys =
         ["slot", "pid", "generation", "state", "age_s", "wakeups", "wins", "losses", "requests"];
     for key in keys {
-        assert!(status["handlers"][1].get(key).is_some(), "no {key}");
+        assert!(pool["handlers"][1].get(key).is_some(), "no {key}");
     }
     assert_conserved(&status);
     assert_eq!(run.stop().code(), Some(0));

@@ -106,7 +106,7 @@ fn requests_that_wait_in_the_buffer_at_a_stop_are_answered() {
     let hold = Hold::stop(&run.handler_pids());
     let mut clients: Vec<_> = (0..20).map(|_| ask_for_welcome(address)).collect();
     eventually(PATIENCE, "twenty requests to wait", || {
-        (run.status()["addresses"][0]["depth"] == 20).then_some(())
+        (run.pool()["addresses"][0]["depth"] == 20).then_some(())
     });
     run.processes();
     run.signal(Signal::TERM);

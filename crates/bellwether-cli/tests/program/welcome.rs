@@ -134,7 +134,7 @@ fn the_banner_says_where_and_how() {
     let mut run = serve(&["--name", "shop", "--notification", "some:3"]);
     let banner = run.stderr();
     let place = url(&run, "/");
-    let limit = run.status()["addresses"][0]["limit"].to_string();
+    let limit = run.pool()["addresses"][0]["limit"].to_string();
     for words in
         [&place, &format!("buffer of {limit}"), "2 processes x 1 thread", "some:3: ", "at most 3"]
     {

@@ -18,11 +18,10 @@ use tokio::sync::{Notify, mpsc as queue, watch};
 
 use super::Departure;
 use super::connection::Connection;
-use super::post::{Post, ROPE, Seat};
+use super::post::{Order, Post, ROPE, Seat};
 use super::race::{Outcome, Racer, Stop};
 use super::requests::{Requests, Unfinished};
 use crate::error::BoxError;
-use crate::scoreboard::control::Order;
 use crate::sys::clock;
 
 /// How far above the average a handler may be before it leaves newcomers to others.

@@ -89,10 +89,24 @@ pub(crate) enum Departure {
     Listener,
     /// Something of its own broke (its epoll, its pages).
     Broken,
+    /// Something is short (EX_TEMPFAIL of sysexits.h): no new handlers for a while.
+    SlowDown,
+    /// Another in its place would be of no use (EX_CONFIG).
+    Never,
+    /// It has served long enough: another in its place, without a word about it.
+    Recycle,
 }
 
 impl Departure {
-    const ALL: [Self; 4] = [Self::Done, Self::NotStarted, Self::Listener, Self::Broken];
+    const ALL: [Self; 7] = [
+        Self::Done,
+        Self::NotStarted,
+        Self::Listener,
+        Self::Broken,
+        Self::SlowDown,
+        Self::Never,
+        Self::Recycle,
+    ];
 
     /// Returns the exit status; the numbers are far from what programs commonly use.
     pub(crate) const fn code(self) -> i32 {
@@ -101,6 +115,9 @@ impl Departure {
             Self::NotStarted => 120,
             Self::Listener => 121,
             Self::Broken => 122,
+            Self::SlowDown => 75,
+            Self::Never => 78,
+            Self::Recycle => 79,
         }
     }
 

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::post::Post;
+use super::post::{Order, Post};
 use crate::notification::Waiter;
-use crate::scoreboard::control::Order;
 use crate::sys::clock;
 
 /// Whether, and until when, a thread goes on accepting.
@@ -19,11 +18,10 @@ pub(crate) enum Patience {
 impl Patience {
     /// Reads a closed channel: `Err` is the order to leave.
     ///
-    /// The spawner writes its order before it closes the channel; a channel that closed without
-    /// an order means that the spawner died. Then its handlers serve on for the orphan grace,
-    /// so that no client notices while a successor starts.
+    /// When the spawner has died, its handlers serve on for the orphan grace, so that no client
+    /// notices while a successor starts.
     pub(crate) fn after_hang_up(post: &Post, waiter: &Waiter) -> Result<Self, Order> {
-        let order = post.order();
+        let order = post.order_at_the_end();
         if order != Order::Serve {
             return Err(order);
         }

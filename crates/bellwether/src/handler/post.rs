@@ -3,14 +3,17 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::{Deadlines, Departure};
 use crate::address::Listener;
 use crate::error::BoxError;
 use crate::notification::{Notification, Waiter};
 use crate::scoreboard::bell::Bell;
-use crate::scoreboard::control::{ControlView, Order};
+use crate::scoreboard::control::ControlView;
 use crate::scoreboard::telemetry::Telemetry;
 
 /// The byte by which a handler says that it waits for requests.
@@ -24,6 +27,23 @@ pub(crate) const LAST_WORDS: usize = 512;
 
 /// The byte by which the spawner asks an idle handler to look into the buffer.
 pub(crate) const NUDGE: u8 = b'N';
+
+/// The byte by which the spawner orders a handler to leave.
+pub(crate) const LEAVE: u8 = b'L';
+
+/// The byte by which the spawner orders a handler to empty the buffers before it leaves.
+pub(crate) const FINISH: u8 = b'F';
+
+/// What the spawner wants of a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Wait, accept, serve.
+    Serve,
+    /// Finish what was accepted, accept nothing more, leave.
+    Leave,
+    /// Empty the buffers, finish, leave.
+    Finish,
+}
 
 /// The number of the channel among a waiter's messages.
 pub(crate) const CHANNEL: u64 = 0;
@@ -68,8 +88,6 @@ impl Seat {
 /// Everything that a handler has: nothing else survives the fork.
 pub(crate) struct Post {
     pub(crate) seat: Seat,
-    /// Distinguishes this process from its predecessors and successors in the slot.
-    pub(crate) ticket: u64,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) notification: Notification,
     pub(crate) orphan_grace: Duration,
@@ -77,8 +95,10 @@ pub(crate) struct Post {
     pub(crate) telemetry: Telemetry,
     pub(crate) control: ControlView,
     pub(crate) bell: Bell,
-    /// The way to the spawner: readable for a nudge, closed when it is time to leave.
+    /// The way to the spawner: readable for a nudge or an order, closed when it is time to leave.
     pub(crate) channel: OwnedFd,
+    /// The last order heard over the channel.
+    pub(crate) order: Mutex<Order>,
     pub(crate) not_ready: AtomicUsize,
     /// One thread cannot go on, so the others leave too.
     pub(crate) broken_up: AtomicBool,
@@ -90,12 +110,25 @@ impl Post {
         Seat { thread, ..self.seat }
     }
 
-    /// Returns what the spawner wants from this handler.
-    pub(crate) fn order(&self) -> Order {
+    /// Returns what a channel means that has closed: an order, or `Serve` when its spawner died.
+    ///
+    /// The spawner says its order before it closes its half of the channel, and keeps the other
+    /// half; when it dies both are closed, which epoll and poll tell apart (unix(7), POLLHUP).
+    pub(crate) fn order_at_the_end(&self) -> Order {
         if self.broken_up.load(Ordering::Acquire) {
             return Order::Leave;
         }
-        self.control.order(self.seat.slot, self.ticket)
+        match self.hear() {
+            Order::Serve if !self.spawner_is_gone() => Order::Leave, // the word found no room
+            order => order,
+        }
+    }
+
+    fn spawner_is_gone(&self) -> bool {
+        let mut polled = [PollFd::new(&self.channel, PollFlags::empty())];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut polled, Some(&at_once)).is_ok()
+            && polled[0].revents().contains(PollFlags::HUP)
     }
 
     /// Says why this handler cannot start, and ends all its threads.
@@ -157,9 +190,21 @@ impl Post {
         }
     }
 
-    /// Takes the nudges out of the channel, so that it falls silent.
-    pub(crate) fn hear_nudges(&self) {
-        let mut nudges = [0; 16];
-        while rustix::io::read(&self.channel, &mut nudges).is_ok_and(|n| n == nudges.len()) {}
+    /// Takes out of the channel what the spawner has said, and returns its last order.
+    ///
+    /// Any thread may be the one to hear it; what it hears holds for all.
+    pub(crate) fn hear(&self) -> Order {
+        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut words = [0; 16];
+        while let Ok(length @ 1..) = rustix::io::read(&self.channel, &mut words) {
+            for word in words.iter().take(length) {
+                match *word {
+                    LEAVE => *order = Order::Leave,
+                    FINISH => *order = Order::Finish,
+                    _ => {} // a nudge has done its work by waking us
+                }
+            }
+        }
+        *order
     }
 }

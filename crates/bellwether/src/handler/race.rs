@@ -9,12 +9,11 @@ use rustix::net::SocketFlags;
 
 use super::connection::{Accepted, Connection};
 use super::patience::Patience;
-use super::post::{CHANNEL, Post, ROPE};
+use super::post::{CHANNEL, Order, Post, ROPE};
 use super::refusal::{OncePerSecond, Pauses, Refusal};
 use super::requests::Requests;
 use super::{Departure, Handler};
 use crate::notification::{Waiter, Wake};
-use crate::scoreboard::control::Order;
 use crate::scoreboard::telemetry::Line;
 
 /// Serves with all threads of this handler until it is time to leave.
@@ -267,7 +266,7 @@ impl<'a> Racer<'a> {
         if gone {
             self.patience = Patience::after_hang_up(self.post, &self.waiter)?;
         } else {
-            self.post.hear_nudges();
+            self.post.hear();
         }
         Ok(())
     }

@@ -6,32 +6,11 @@ use std::sync::atomic::Ordering;
 
 use crate::sys::memory::{self, Page, View};
 
-/// The most slots that a pool can have.
+/// The most handlers that a pool can have.
 pub(crate) const MAX_SLOTS: usize = 4096;
 
 const HANDLERS: usize = 0;
-const ORDERS: usize = 8;
-const WORDS: usize = ORDERS + MAX_SLOTS;
-
-/// The low bits of an order's word; above them stands the ticket.
-const ORDER_BITS: u32 = 2;
-const SERVE: u64 = 0;
-const LEAVE: u64 = 1;
-const FINISH: u64 = 2;
-
-/// What the handler in a slot is to do.
-///
-/// In the page it stands beside the ticket of the slot's rightful occupant, so that a process
-/// which the spawner has given up does not take the orders of its successor for its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// Wait, accept, serve.
-    Serve,
-    /// Finish what was accepted, accept nothing more, leave.
-    Leave,
-    /// Empty the buffer, finish, leave.
-    Finish,
-}
+const WORDS: usize = 8;
 
 /// The spawner's side: the one writable mapping there will ever be.
 pub(crate) struct ControlPage {
@@ -58,16 +37,6 @@ impl ControlPage {
         &self.fd
     }
 
-    /// Tells the handler with this ticket in `slot` what to do.
-    pub(crate) fn order(&self, slot: usize, ticket: u64, order: Order) {
-        let word = match order {
-            Order::Serve => SERVE,
-            Order::Leave => LEAVE,
-            Order::Finish => FINISH,
-        };
-        self.page[ORDERS + slot].store(ticket << ORDER_BITS | word, Ordering::Release);
-    }
-
     /// Tells all handlers how many of them serve.
     pub(crate) fn set_handlers(&self, handlers: usize) {
         self.page[HANDLERS].store(handlers as u64, Ordering::Relaxed);
@@ -78,17 +47,6 @@ impl ControlPage {
 pub(crate) struct ControlView(View);
 
 impl ControlView {
-    /// Returns what the handler with this ticket in `slot` is to do.
-    pub(crate) fn order(&self, slot: usize, ticket: u64) -> Order {
-        let word = self.0.get(ORDERS + slot);
-        match word & ((1 << ORDER_BITS) - 1) {
-            _ if word >> ORDER_BITS != ticket => Order::Leave,
-            SERVE => Order::Serve,
-            FINISH => Order::Finish,
-            _ => Order::Leave,
-        }
-    }
-
     /// Returns how many handlers serve, at least 1.
     #[cfg_attr(not(feature = "tokio"), allow(dead_code))] // only the gate asks
     pub(crate) fn handlers(&self) -> u64 {
@@ -101,21 +59,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_reaches_its_slot_alone() {
+    fn what_the_spawner_says_is_what_its_handlers_read() {
         let page = ControlPage::new().unwrap();
         let view = page.view().unwrap();
-        page.order(2, 7, Order::Serve);
-        page.order(3, 8, Order::Finish);
-        assert_eq!(view.order(3, 8), Order::Finish);
-        assert_eq!(view.order(2, 7), Order::Serve);
-    }
-
-    #[test]
-    fn whoever_is_not_the_rightful_occupant_is_to_leave() {
-        let page = ControlPage::new().unwrap();
-        let view = page.view().unwrap();
-        page.order(3, 8, Order::Serve);
-        assert_eq!(view.order(3, 7), Order::Leave);
+        assert_eq!(view.handlers(), 1, "at least the one who asks");
+        page.set_handlers(7);
+        assert_eq!(view.handlers(), 7);
     }
 
     #[test]

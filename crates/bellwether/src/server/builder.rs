@@ -8,10 +8,10 @@ use crate::address::{Address, Defaults, Defer, Listener, inherit::Passed, open_a
 use crate::buffer::Buffer;
 use crate::error::{Doing, Error, Result};
 use crate::notification::Notification;
+use crate::pool::rules::Rules;
 use crate::scoreboard::control::MAX_SLOTS;
 use crate::scoreboard::telemetry::MAX_THREADS;
 use crate::spawner::access::Access;
-use crate::spawner::rules::Rules;
 use crate::spawner::{RuntimeDir, runtime_dir};
 use crate::sys::descriptors;
 

@@ -17,8 +17,9 @@ use crate::error::{BoxError, Doing, Error, Result};
 use crate::handler::{Connection, Shift, gate, gate::Terms};
 use crate::handler::{Handler, race};
 use crate::notification::Notification;
-use crate::spawner::template::{Body, Load, Pattern};
-use crate::spawner::{Pool, RuntimeDir, Spawner, Stopped};
+use crate::pool::template::{Body, Load, Pattern};
+use crate::pool::{Bounds, Plan, Pool};
+use crate::spawner::{RuntimeDir, Spawner, Stopped};
 use crate::sys::{descriptors, process};
 
 /// A server whose addresses are open and whose handlers do not exist yet.
@@ -203,16 +204,17 @@ impl Server {
             descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
             inherited,
         };
-        let pool = Pool {
-            name: self.name,
+        let (min, max) = self.settings.bounds.unwrap_or((handlers, handlers));
+        let announce = self.settings.rules.times.announce;
+        let pool = Pool::new(Plan {
+            name: self.name.clone(),
             listeners: self.listeners,
-            folder: self.folder,
             pattern,
-            times: self.settings.rules.times,
-            min: handlers,
-            max: handlers,
+            rules: self.settings.rules,
+            bounds: Bounds { min, max },
             balance: Box::new(Fixed::new(handlers)),
-        };
-        Spawner::new(pool, load)?.run()
+            load,
+        })?;
+        Spawner::new(self.name, self.folder, self.settings.access, announce, vec![pool])?.run()
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::Builder;
 use crate::error::{Error, Result};
+use crate::pool::rules::Amount;
 use crate::scoreboard::control::MAX_SLOTS;
 use crate::spawner::access::{Peer, Role};
-use crate::spawner::rules::Amount;
 
 impl Builder {
     /// Sets how far `scale` may go by default: from `min` to `max` handlers, 1 to 4096.

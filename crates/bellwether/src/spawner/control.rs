@@ -1,20 +1,24 @@
-//! The control socket: JSON lines with fixed verbs, for this user and root alone.
+//! The control socket: JSON lines with fixed verbs, for those whom the kernel vouches for.
 //!
 //! Nothing here blocks: clients are read and written as they allow, few at a time, and dropped
-//! when they dawdle.
+//! when they dawdle. A client whose command takes long waits without costing anything.
 
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags};
-use serde::Deserialize;
 
+use super::access::{Access, Role};
+use super::command::{Answer, Command};
 use super::runtime_dir::RuntimeDir;
 use crate::error::{Doing, Error, Result};
 use crate::handler::refusal::OncePerSecond;
+use crate::sys::poller::Interest;
 
 /// The longest command line.
 const LONGEST: usize = 4096;
@@ -22,70 +26,75 @@ const LONGEST: usize = 4096;
 const CLIENTS: usize = 32;
 /// How long one client may take for its command and for reading the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How much may wait for a client that listens to the journal: about 1000 entries.
+const UNREAD: usize = 256 * 1024;
 
 static STRANGERS: OncePerSecond = OncePerSecond::new();
 
-/// What a client can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(tag = "verb", rename_all = "lowercase")]
-pub(crate) enum Command {
-    /// How the server is.
-    Status,
-}
-
 /// What came of listening to a client.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(super) enum Heard {
     /// Not a whole line yet, or the answer is still on its way.
     Nothing,
-    /// A command to be answered.
-    Command(Command),
+    /// A command, and whether the client may give it.
+    Command(Command, bool),
     /// The client is gone or was sent away.
     Gone,
 }
 
 /// The place where commands come in.
-pub(crate) struct Control {
+pub(super) struct Control {
     /// Gone from the disk when dropped.
-    _folder: RuntimeDir,
-    pub(crate) socket: UnixListener,
+    folder: RuntimeDir,
+    pub(super) socket: UnixListener,
     clients: [Option<Client>; CLIENTS],
+    access: Access,
     /// Until when nobody is let in, for want of descriptors.
-    pub(crate) shut_until: Option<Duration>,
+    pub(super) shut_until: Option<Duration>,
 }
 
 struct Client {
     stream: OwnedFd,
+    role: Role,
+    /// Who it is, for the log.
+    who: String,
     line: Vec<u8>,
     answer: Vec<u8>,
-    until: Duration,
+    part: Part,
+    /// When it will have taken too long.
+    until: Option<Duration>,
+}
+
+/// What a client is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// It says its command.
+    Speaking,
+    /// It waits for something to be over.
+    Waiting,
+    /// It reads the journal as it is written.
+    Following,
+    /// It reads its answer.
+    Reading,
 }
 
 impl Control {
-    /// Opens the control socket in the server's folder, readable and writable for its owner.
-    pub(crate) fn open(folder: RuntimeDir) -> Result<Self> {
-        let path = folder.socket();
-        // We hold the folder's lock: a socket that is still there is a dead server's.
-        let _ = std::fs::remove_file(&path);
-        let mask = rustix::process::umask(rustix::fs::Mode::from(0o177));
-        let bound = UnixListener::bind(&path);
-        rustix::process::umask(mask);
-        let socket = bound.map_err(|error| {
-            let hint = "set BELLWETHER_RUNTIME_DIR to a shorter or other folder";
-            Error::configure(
-                path.display(),
-                format!("cannot open the control socket: {error}; {hint}"),
-            )
-        })?;
-        socket.set_nonblocking(true).doing("set O_NONBLOCK on the control socket")?;
-        Ok(Self { _folder: folder, socket, clients: [const { None }; CLIENTS], shut_until: None })
+    /// Opens the control socket in the server's folder.
+    pub(super) fn open(folder: RuntimeDir, access: Access) -> Result<Self> {
+        let socket = bind(&folder, &access)?;
+        Ok(Self::of(folder, access, socket))
+    }
+
+    /// Goes on with a control socket that is open already.
+    pub(super) fn of(folder: RuntimeDir, access: Access, socket: UnixListener) -> Self {
+        Self { folder, socket, clients: [const { None }; CLIENTS], access, shut_until: None }
     }
 
     /// Lets the next client in; returns its number and stream to be watched.
     ///
     /// When there is no descriptor left for a client, the door stays shut for a second: who
     /// knocks would otherwise wake the spawner without end.
-    pub(crate) fn admit(&mut self, now: Duration) -> Option<(usize, &OwnedFd)> {
+    pub(super) fn admit(&mut self, now: Duration) -> Option<(usize, &OwnedFd)> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let stream = match rustix::net::accept_with(&self.socket, flags) {
             Ok(stream) => stream,
@@ -95,63 +104,117 @@ impl Control {
                 return None;
             }
         };
-        if !may_command(&stream) {
+        let Some((role, who)) = self.role_of(&stream) else {
             if STRANGERS.allows() {
                 tracing::warn!("a control client of another user was turned away");
             }
             return None;
-        }
+        };
         let number = self.clients.iter().position(Option::is_none)?;
         let (line, answer) = (Vec::new(), Vec::new());
-        let client = Client { stream, line, answer, until: now + PATIENCE };
+        let (part, until) = (Part::Speaking, Some(now + PATIENCE));
+        let client = Client { stream, role, who, line, answer, part, until };
         Some((number, &self.clients[number].insert(client).stream))
     }
 
+    /// Asks the kernel who is at the other side (SO_PEERCRED, unix(7)).
+    fn role_of(&self, stream: &OwnedFd) -> Option<(Role, String)> {
+        let peer = crate::sys::socket::peer(stream).ok()?;
+        let own = rustix::process::geteuid().as_raw();
+        let role = self.access.role_of(own, peer.uid, peer.gid)?;
+        Some((role, format!("process {} of uid {}", peer.pid, peer.uid)))
+    }
+
     /// Reads what a client says, or goes on sending what it asked for.
-    pub(crate) fn listen(&mut self, number: usize) -> Heard {
+    pub(super) fn listen(&mut self, number: usize, hung_up: bool) -> Heard {
         let Some(client) = self.client(number) else { return Heard::Gone };
-        if !client.answer.is_empty() {
-            return self.send(number);
+        match client.part {
+            Part::Reading | Part::Following if !client.answer.is_empty() => {
+                return self.send(number);
+            }
+            // What it asked for goes on; only the answer has no reader any more.
+            Part::Waiting | Part::Following | Part::Reading if hung_up => {
+                return self.dismiss(number);
+            }
+            Part::Waiting | Part::Following | Part::Reading => return Heard::Nothing,
+            Part::Speaking => {}
         }
         match client.read() {
             Ok(None) => Heard::Nothing,
-            Ok(Some(line)) => match serde_json::from_slice(&line) {
-                Ok(command) => Heard::Command(command),
-                Err(error) => {
-                    let problem = serde_json::json!({ "error": error.to_string() });
-                    self.answer(number, &problem.to_string())
+            Ok(Some(line)) => match serde_json::from_slice::<Command>(&line) {
+                Ok(command) => {
+                    let may = command.role() <= client.role;
+                    client.part = Part::Waiting;
+                    client.until = None;
+                    Heard::Command(command, may)
                 }
+                Err(error) => self.answer(number, &Answer::Unknown { reason: error.to_string() }),
             },
             Err(_) => self.dismiss(number),
         }
     }
 
-    /// Sends an answer line; what does not fit now follows when the client has read some.
-    pub(crate) fn answer(&mut self, number: usize, line: &str) -> Heard {
+    /// Returns who a client is, for the journal.
+    pub(super) fn who(&self, number: usize) -> String {
+        let client = self.clients.get(number).and_then(Option::as_ref);
+        client.map_or_else(|| "a client".into(), |client| client.who.clone())
+    }
+
+    /// Answers a client; what does not fit now follows when the client has read some.
+    pub(super) fn answer(&mut self, number: usize, answer: &impl serde::Serialize) -> Heard {
+        self.put(number, Part::Reading, answer)
+    }
+
+    /// Sends a client one line, with more to follow.
+    pub(super) fn put_more(&mut self, number: usize, line: &impl serde::Serialize) -> Heard {
+        self.put(number, Part::Following, line)
+    }
+
+    fn put(&mut self, number: usize, part: Part, line: &impl serde::Serialize) -> Heard {
         let Some(client) = self.client(number) else { return Heard::Gone };
-        client.answer.extend(line.bytes());
+        let line = serde_json::to_vec(line).unwrap_or_default();
+        if client.answer.len() + line.len() > UNREAD && part == Part::Following {
+            return self.dismiss(number); // it does not read what it asked for
+        }
+        client.answer.extend(line);
         client.answer.push(b'\n');
+        client.part = part;
+        client.until = Some(crate::sys::clock::now() + PATIENCE);
         self.send(number)
     }
 
-    /// Returns the stream of a client whose answer is not sent yet.
-    pub(crate) fn waits_to_read(&self, number: usize) -> Option<&OwnedFd> {
+    /// The clients that follow the journal.
+    pub(super) fn followers(&self) -> Vec<usize> {
+        let follows = |client: &Option<Client>| {
+            client.as_ref().is_some_and(|client| client.part == Part::Following)
+        };
+        (0..CLIENTS).filter(|&number| follows(&self.clients[number])).collect()
+    }
+
+    /// Returns what to watch a client for.
+    pub(super) fn watched(&self, number: usize) -> Option<(&OwnedFd, Interest)> {
         let client = self.clients.get(number)?.as_ref()?;
-        (!client.answer.is_empty()).then_some(&client.stream)
+        let interest = match client.part {
+            Part::Speaking => Interest::Read,
+            _ if !client.answer.is_empty() => Interest::Write,
+            _ => Interest::HangUp,
+        };
+        Some((&client.stream, interest))
     }
 
     /// Sends clients away that took too long.
-    pub(crate) fn dismiss_late(&mut self, now: Duration) {
+    pub(super) fn dismiss_late(&mut self, now: Duration) {
         for client in &mut self.clients {
-            if client.as_ref().is_some_and(|client| client.until <= now) {
+            if client.as_ref().and_then(|client| client.until).is_some_and(|until| until <= now) {
                 *client = None;
             }
         }
     }
 
     /// Returns when the next client will have taken too long.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.clients.iter().flatten().map(|client| client.until).chain(self.shut_until).min()
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let clients = self.clients.iter().flatten().filter_map(|client| client.until);
+        clients.chain(self.shut_until).min()
     }
 
     fn client(&mut self, number: usize) -> Option<&mut Client> {
@@ -159,7 +222,8 @@ impl Control {
     }
 
     fn send(&mut self, number: usize) -> Heard {
-        match self.client(number).map(Client::write) {
+        let now = crate::sys::clock::now();
+        match self.client(number).map(|client| client.write(now)) {
             Some(Ok(true)) => Heard::Nothing,
             _ => self.dismiss(number),
         }
@@ -171,6 +235,28 @@ impl Control {
         }
         Heard::Gone
     }
+}
+
+fn bind(folder: &RuntimeDir, access: &Access) -> Result<UnixListener> {
+    let path = folder.socket();
+    // We hold the folder's lock: a socket that is still there is a dead server's.
+    let _ = std::fs::remove_file(&path);
+    let mask = rustix::process::umask(rustix::fs::Mode::from(0o177));
+    let bound = UnixListener::bind(&path);
+    rustix::process::umask(mask);
+    let hint = "set BELLWETHER_RUNTIME_DIR to a shorter or other folder";
+    let failed = |error: io::Error| {
+        let problem = format!("cannot open the control socket: {error}; {hint}");
+        Error::configure(path.display(), problem)
+    };
+    let socket = bound.map_err(failed)?;
+    if !access.is_private() {
+        // Everybody may knock; the kernel says who it is.
+        folder.let_others_in().map_err(failed)?;
+        std::fs::set_permissions(&path, Permissions::from_mode(0o666)).map_err(failed)?;
+    }
+    socket.set_nonblocking(true).doing("set O_NONBLOCK on the control socket")?;
+    Ok(socket)
 }
 
 impl Client {
@@ -191,35 +277,20 @@ impl Client {
     }
 
     /// Writes what the client can take; `false` when the answer is out and the talk over.
-    fn write(&mut self) -> io::Result<bool> {
+    fn write(&mut self, now: Duration) -> io::Result<bool> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         match rustix::net::send(&self.stream, &self.answer, flags) {
-            Ok(length) => drop(self.answer.drain(..length)),
+            Ok(length) => {
+                drop(self.answer.drain(..length));
+                self.until = Some(now + PATIENCE);
+            }
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        Ok(!self.answer.is_empty())
-    }
-}
-
-/// Root and the user who started the server may command it (SO_PEERCRED, unix(7)).
-fn may_command(stream: &OwnedFd) -> bool {
-    let own = rustix::process::geteuid().as_raw();
-    crate::sys::socket::peer(stream).is_ok_and(|(_, uid)| uid == 0 || uid == own)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_are_fixed_verbs() {
-        assert_eq!(
-            serde_json::from_str::<Command>(r#"{"verb":"status"}"#).unwrap(),
-            Command::Status
-        );
-        for rubbish in ["", "status", "{}", r#"{"verb":"explode"}"#, "[1]", "\u{0}"] {
-            assert!(serde_json::from_str::<Command>(rubbish).is_err(), "{rubbish}");
+        if self.answer.is_empty() && self.part == Part::Following {
+            self.until = None;
+            return Ok(true);
         }
+        Ok(!self.answer.is_empty())
     }
 }

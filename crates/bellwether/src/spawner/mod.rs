@@ -1,71 +1,36 @@
-//! The spawner: opens the address, keeps the handlers, decides their number.
+//! The spawner: one process that keeps its pools, hears signals and commands, and changes without
+//! loss.
 //!
 //! Its creed: it has one thread; it never blocks outside `epoll_wait` and never sleeps; it never
 //! reads a client's byte and never runs the user's code; it believes nothing that a handler
-//! writes, and signals nobody whom the kernel does not call its child.
-//!
-//! All that happens comes as an [`event::Event`] through one queue into one `match`. What a slot
-//! goes through is decided by [`life::step`], a pure function; [`population`] carries it out with
-//! [`birth`] and [`death`]; [`look`] looks after the buffer, [`report`] tells.
+//! writes. All that happens comes as an [`event::Event`] through one queue into one `match`. How a
+//! change goes is decided by [`change::step`], a pure function, and carried out by [`changing`];
+//! what clients ask for by [`wishes`].
 
 pub(crate) mod access;
-mod birth;
-pub mod command;
+mod change;
+mod changing;
+pub(crate) mod command;
 mod control;
-mod death;
-mod descriptors;
 mod event;
-#[allow(dead_code)] // taken before a kill
-mod evidence;
-mod fork;
-pub mod journal;
-mod life;
-mod look;
-#[allow(dead_code)] // asked by recycling
-mod memory;
-mod message;
-mod population;
-mod report;
-mod respawn;
-pub(crate) mod rules;
 pub(crate) mod runtime_dir;
-mod slot;
-pub mod status;
-pub(crate) mod template;
-mod watch;
+mod wishes;
 
 use std::time::Duration;
 
-use control::{Command, Control, Heard};
+use changing::Change;
+use control::{Control, Heard};
 use event::{Event, Source};
-use respawn::Backoff;
-use rules::Times;
 pub(crate) use runtime_dir::RuntimeDir;
-use slot::{Process, Slot};
-use status::Totals;
-use template::{Load, Pattern, Template};
-use watch::Watch;
+use wishes::Wish;
 
-use crate::address::Listener;
-use crate::balance::Balance;
 use crate::error::{Doing, Error, Result};
-use crate::scoreboard::bell::{Bell, BellFiles};
-use crate::scoreboard::control::ControlPage;
-use crate::sys::clock;
+use crate::journal::{Entry, Journal, Kind};
+use crate::pool::Pool;
+use crate::status::Status;
 use crate::sys::poller::{Interest, Poller};
-use crate::sys::signal::Signals;
-
-/// What a pool is made of.
-pub(crate) struct Pool {
-    pub(crate) name: String,
-    pub(crate) listeners: Vec<Listener>,
-    pub(crate) folder: RuntimeDir,
-    pub(crate) pattern: Pattern,
-    pub(crate) times: Times,
-    pub(crate) min: usize,
-    pub(crate) max: usize,
-    pub(crate) balance: Box<dyn Balance>,
-}
+use crate::sys::signal::{self, Signals};
+use crate::sys::{clock, process};
 
 /// How a server ended that was told to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,90 +43,46 @@ pub struct Stopped {
 /// The state of the spawner.
 pub(crate) struct Spawner {
     name: String,
-    load: Load,
-    pattern: Pattern,
-    times: Times,
-    min: usize,
-    max: usize,
-    balance: Box<dyn Balance>,
-    why: String,
-    want: usize,
-
-    listeners: Vec<Listener>,
+    pools: Vec<Pool>,
     control: Control,
-    page: ControlPage,
-    bell_files: BellFiles,
-    bell: Bell,
     poller: Poller,
     signals: Signals,
-
-    template: Option<Template>,
-    slots: Vec<Slot>,
-    tickets: u64,
-    boot: Backoff,
-    ever_ready: bool,
-    /// The sums of handlers that are gone.
-    gone: Totals,
-    waits_gone: Vec<u64>,
-    cut: u64,
-    /// How many of the crashes have been told in the log.
-    crashes_told: u64,
-
+    journal: Journal,
+    change: Change,
+    wishes: Vec<Wish>,
     started: Duration,
-    watch: Watch,
-    /// What waited in each buffer at the last look.
-    stood: Vec<u32>,
-    accepted_seen: u64,
-    /// When a stop began.
-    stopping: Option<Duration>,
-    /// Whether everything is to end at once.
-    doomed: bool,
+    upgrades: u64,
+    /// How long a stop is announced.
+    announce: Duration,
+    /// Whether the server is to end when its pools have.
+    stopping: bool,
     verdict: Option<Error>,
 }
 
 impl Spawner {
-    /// Takes everything over that a pool needs; no process is made yet.
-    pub(crate) fn new(pool: Pool, load: Load) -> Result<Self> {
+    /// Takes over what it needs; no process is made yet.
+    pub(crate) fn new(
+        name: String,
+        folder: RuntimeDir,
+        access: access::Access,
+        announce: Duration,
+        pools: Vec<Pool>,
+    ) -> Result<Self> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .doing("become the parent of orphaned handlers (PR_SET_CHILD_SUBREAPER)")?;
-        Process::of(rustix::process::getpid())
-            .probe()
-            .doing("hold processes by descriptor (pidfd_open and waitid, Linux 5.4)")?;
-        let limits = descriptors::raise(pool.max, pool.listeners.len())?;
-        let bell_files = BellFiles::new().doing("create the bell page")?;
         let spawner = Self {
-            name: pool.name,
-            load,
-            pattern: Pattern { descriptors: limits, ..pool.pattern },
-            times: pool.times,
-            min: pool.min,
-            max: pool.max,
-            balance: pool.balance,
-            why: String::new(),
-            want: 0,
-            listeners: pool.listeners,
-            control: Control::open(pool.folder)?,
-            page: ControlPage::new()
-                .doing("create the control page (memfd with seals, Linux 5.1)")?,
-            bell: Bell::of(&bell_files).doing("map the bell page")?,
-            bell_files,
+            name,
+            pools,
+            control: Control::open(folder, access)?,
             poller: Poller::new(64).doing("create an epoll")?,
             signals: Signals::open().doing("watch signals")?,
-            template: None,
-            slots: (0..pool.max).map(|_| Slot::new()).collect(),
-            tickets: 0,
-            boot: Backoff::boot(),
-            ever_ready: false,
-            gone: Totals::default(),
-            waits_gone: Vec::new(),
-            cut: 0,
-            crashes_told: 0,
+            journal: Journal::default(),
+            change: Change::none(),
+            wishes: Vec::new(),
             started: clock::now(),
-            watch: Watch::Asleep,
-            stood: Vec::new(),
-            accepted_seen: 0,
-            stopping: None,
-            doomed: false,
+            upgrades: 0,
+            announce,
+            stopping: false,
             verdict: None,
         };
         spawner.watch_all().doing("watch the descriptors of the spawner")?;
@@ -171,67 +92,56 @@ impl Spawner {
     fn watch_all(&self) -> std::io::Result<()> {
         self.poller.add(&self.signals, Source::Signals.token(), Interest::Read)?;
         self.poller.add(&self.control.socket, Source::Control.token(), Interest::Read)?;
-        for (i, listener) in self.listeners.iter().enumerate() {
-            self.poller.add(listener, Source::Listener(i).token(), Interest::ReadOnce)?;
+        for (i, pool) in self.pools.iter().enumerate() {
+            self.poller.add(pool, Source::Pool(i).token(), Interest::Read)?;
         }
         Ok(())
     }
 
-    /// Runs the pool until it is told to stop, or cannot go on.
+    /// Runs the pools until they are told to stop, or one cannot go on.
     pub(crate) fn run(mut self) -> Result<Stopped> {
-        self.populate();
+        self.tell(Entry::new(Kind::Start, "operator", format!("{} starts", self.name)));
+        (0..self.pools.len()).for_each(|pool| self.turn(pool));
         while !self.is_over() {
             match self.wait() {
                 Ok(events) => events.into_iter().for_each(|event| self.handle(event)),
                 Err(error) => self.fail(error),
             }
-            self.populate();
+            self.proceed_with_change();
+            self.fulfil_wishes();
         }
-        self.verdict.take().map_or(Ok(Stopped { cut: self.cut }), Err)
+        self.say_goodbye();
+        let cut = self.cut();
+        self.verdict.take().map_or(Ok(Stopped { cut }), Err)
     }
 
     fn handle(&mut self, event: Event) {
         match event {
             Event::Signal(number) => self.signalled(number),
             Event::ChildrenEnded => self.reap(),
-            Event::TemplateSpoke => self.hear_template(),
-            Event::Channel { slot, hung_up } => self.hear_handler(slot, hung_up),
-            Event::Request => self.watch = self.watch.rouse(clock::now()),
+            Event::Pool(pool) => self.turn(pool),
             Event::Knock => self.admit_client(),
-            Event::Client(number) => self.hear_client(number),
-            Event::Expired(slot) => self.expired(slot),
-            Event::TemplateLate => self.template_late(),
-            Event::Look => self.look(),
+            Event::Client { number, hung_up } => self.hear_client(number, hung_up),
         }
     }
 
     /// Waits for whatever comes first and returns it as events.
     fn wait(&mut self) -> Result<Vec<Event>> {
-        let patience = self.deadline().map(|until| until.saturating_sub(clock::now()));
+        let patience = self.due().map(|until| until.saturating_sub(clock::now()));
         let ready = self.poller.wait(patience).doing("wait for events")?;
         let mut events = Vec::with_capacity(ready.len());
         for one in ready {
             match Source::from_token(one.token) {
                 Source::Signals => events.extend(self.pending_signals()),
-                Source::Template => events.push(Event::TemplateSpoke),
                 Source::Control => events.push(Event::Knock),
-                Source::Listener(_) => events.push(Event::Request),
-                Source::Channel(slot) => {
-                    events.push(Event::Channel { slot, hung_up: one.hung_up });
+                Source::Pool(pool) => events.push(Event::Pool(pool)),
+                Source::Client(number) => {
+                    events.push(Event::Client { number, hung_up: one.hung_up });
                 }
-                Source::Client(number) => events.push(Event::Client(number)),
             }
         }
-        self.add_expired(&mut events);
+        self.add_due(&mut events);
         Ok(events)
-    }
-
-    /// A slot's patience has run out, unless an event just before has changed that.
-    fn expired(&mut self, slot: usize) {
-        let until = self.slots.get(slot).and_then(|slot| slot.until);
-        if until.is_some_and(|until| until <= clock::now()) {
-            self.apply(slot, life::Event::Expired);
-        }
     }
 
     fn pending_signals(&self) -> Vec<Event> {
@@ -243,56 +153,136 @@ impl Spawner {
             .collect()
     }
 
-    fn add_expired(&mut self, events: &mut Vec<Event>) {
+    /// The next moment at which something is due without anything happening.
+    fn due(&self) -> Option<Duration> {
+        let pools = self.pools.iter().filter_map(Pool::due);
+        pools.chain(self.control.deadline()).chain(self.change.due()).min()
+    }
+
+    fn add_due(&mut self, events: &mut Vec<Event>) {
         let now = clock::now();
-        let late = |until: Option<Duration>| until.is_some_and(|until| until <= now);
-        let expired = self.slots.iter().enumerate().filter(|(_, slot)| late(slot.until));
-        events.extend(expired.map(|(i, _)| Event::Expired(i)));
-        if late(self.template.as_ref().and_then(|template| template.until)) {
-            events.push(Event::TemplateLate);
-        }
-        if late(self.watch.next()) {
-            events.push(Event::Look);
+        for (i, pool) in self.pools.iter().enumerate() {
+            if pool.due().is_some_and(|due| due <= now) && !events.contains(&Event::Pool(i)) {
+                events.push(Event::Pool(i));
+            }
         }
         self.control.dismiss_late(now);
-        if late(self.control.shut_until) {
+        if self.control.shut_until.is_some_and(|until| until <= now) {
             self.control.shut_until = None;
             self.watch_control();
         }
     }
 
-    /// The next moment at which something is due without anything happening.
-    fn deadline(&self) -> Option<Duration> {
-        let slots = self.slots.iter().filter_map(|slot| slot.until);
-        let others = [
-            self.watch.next(),
-            self.control.deadline(),
-            self.boot.pausing(clock::now()),
-            self.template.as_ref().and_then(|template| template.until),
-        ];
-        slots.chain(others.into_iter().flatten()).min()
+    /// Lets a pool react, and looks what came of it.
+    fn turn(&mut self, index: usize) {
+        let Some(pool) = self.pools.get_mut(index) else { return };
+        let turned = pool.turn();
+        let (told, verdict) = (pool.told(), pool.verdict());
+        told.into_iter().for_each(|entry| self.tell(entry));
+        if let Some(error) = turned.err().or(verdict) {
+            self.fail(error);
+        }
     }
 
     fn signalled(&mut self, signal: i32) {
-        if matches!(signal, libc::SIGUSR1 | libc::SIGUSR2) {
-            tracing::info!("{} has no meaning here and is ignored", slot::signal_name(signal));
+        let name = signal::name(signal);
+        match signal {
+            libc::SIGHUP => drop(self.begin_change(changing::Kind::Reload, name)),
+            libc::SIGUSR2 => drop(self.begin_change(changing::Kind::Upgrade, name)),
+            libc::SIGUSR1 => tracing::info!("{name} has no meaning here and is ignored"),
+            libc::SIGQUIT => self.end_at_once(name),
+            _ if self.stopping => self.end_at_once(name),
+            _ => self.stop(name),
+        }
+    }
+
+    /// Begins a graceful stop.
+    fn stop(&mut self, told_by: &str) {
+        if self.stopping {
             return;
         }
-        if signal == libc::SIGQUIT || self.stopping.is_some() {
-            tracing::warn!("ending at once, told by {}", slot::signal_name(signal));
-            self.stop();
-            self.doom();
-        } else {
-            self.stop();
+        self.stopping = true;
+        let announce_s = self.announce.as_secs_f64();
+        self.tell(
+            Entry::new(Kind::Stop, "operator", format!("told by {told_by}"))
+                .with("announce_s", announce_s),
+        );
+        self.abandon_change();
+        for pool in &mut self.pools {
+            pool.stop(self.announce);
         }
+        (0..self.pools.len()).for_each(|pool| self.turn(pool));
+    }
+
+    fn end_at_once(&mut self, told_by: &str) {
+        tracing::warn!("ending at once, told by {told_by}");
+        self.stop(told_by);
+        self.pools.iter_mut().for_each(Pool::doom);
     }
 
     /// Something without which there is no going on has failed.
     fn fail(&mut self, error: Error) {
-        tracing::error!(%error, "the server cannot go on");
-        self.verdict.get_or_insert(error);
-        self.stop();
-        self.doom();
+        if self.verdict.is_none() {
+            tracing::error!(%error, "the server cannot go on");
+            self.verdict = Some(error);
+            self.end_at_once("an error");
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.stopping && self.pools.iter().all(Pool::is_over)
+    }
+
+    fn cut(&self) -> u64 {
+        self.pools.iter().map(Pool::cut).sum()
+    }
+
+    /// Learns which children have ended, and how.
+    fn reap(&mut self) {
+        while let Some((pid, status)) = process::reap() {
+            // The birth of a process is told before its death can be seen; hear that first.
+            if !self.pools.iter().any(|pool| pool.owns(pid)) {
+                self.pools.iter_mut().for_each(Pool::hear_births);
+            }
+            match self.pools.iter().position(|pool| pool.owns(pid)) {
+                Some(index) => {
+                    self.pools[index].ended(pid, status);
+                    self.turn(index);
+                }
+                // An orphan of a handler that came to us as the sub-reaper, or as PID 1.
+                None => {
+                    let pid = pid.as_raw_pid();
+                    tracing::debug!(pid, "a process that is no handler has ended");
+                }
+            }
+        }
+    }
+
+    /// Writes an entry down and sends it to all who follow.
+    fn tell(&mut self, entry: Entry) {
+        let entry = self.journal.write(entry).clone();
+        tracing::debug!(kind = %entry.kind, rule = entry.rule, "{}", entry.reason);
+        for number in self.control.followers() {
+            self.control.put_more(number, &entry);
+            self.watch_client(number);
+        }
+    }
+
+    /// Describes the server at this moment.
+    fn report(&mut self) -> Status {
+        let pools: Vec<_> = self.pools.iter_mut().map(Pool::report).collect();
+        let states = ["serving", "announcing", "stopping"];
+        let first = states.into_iter().find(|state| pools.iter().any(|pool| pool.state == *state));
+        Status {
+            name: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: rustix::process::getpid().as_raw_pid(),
+            state: first.unwrap_or("drained").into(),
+            uptime_s: (clock::now().saturating_sub(self.started)).as_secs_f64(),
+            change: self.change.describe(),
+            upgrades: self.upgrades,
+            pools,
+        }
     }
 
     fn admit_client(&mut self) {
@@ -313,14 +303,18 @@ impl Spawner {
         let _ = self.poller.change(&self.control.socket, Source::Control.token(), interest);
     }
 
-    fn hear_client(&mut self, number: usize) {
-        if let Heard::Command(Command::Status) = self.control.listen(number) {
-            let status = self.report();
-            let line = serde_json::to_string(&status).unwrap_or_default();
-            self.control.answer(number, &line);
+    fn hear_client(&mut self, number: usize, hung_up: bool) {
+        match self.control.listen(number, hung_up) {
+            Heard::Command(command, may) => self.obey(number, command, may),
+            Heard::Gone => self.forget_wishes_of(number),
+            Heard::Nothing => {}
         }
-        if let Some(stream) = self.control.waits_to_read(number) {
-            let _ = self.poller.change(stream, Source::Client(number).token(), Interest::Write);
+        self.watch_client(number);
+    }
+
+    fn watch_client(&self, number: usize) {
+        if let Some((stream, interest)) = self.control.watched(number) {
+            let _ = self.poller.change(stream, Source::Client(number).token(), interest);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The folder of a running server: its lock and its control socket.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Permissions};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -60,6 +60,16 @@ impl RuntimeDir {
             }
         }
         Err(Error::configure(path.display(), "the folder keeps vanishing; who removes it?"))
+    }
+
+    /// Lets other users reach the control socket, which asks the kernel who they are.
+    pub(crate) fn let_others_in(&self) -> std::io::Result<()> {
+        let open = Permissions::from_mode(0o711);
+        if let Some(base) = self.path.parent() {
+            // One that is somebody else's is as open as its owner wants it.
+            let _ = std::fs::set_permissions(base, open.clone());
+        }
+        std::fs::set_permissions(&self.path, open)
     }
 
     /// Returns the path of the control socket.
@@ -126,7 +136,7 @@ fn taken(name: &str, path: &Path) -> Error {
     let owner = std::os::unix::net::UnixStream::connect(path.join(SOCKET))
         .ok()
         .and_then(|socket| crate::sys::socket::peer(&socket).ok())
-        .map_or_else(String::new, |(pid, _)| format!(", process {pid}"));
+        .map_or_else(String::new, |peer| format!(", process {}", peer.pid));
     let problem = format!("a running server has it{owner}; choose another with --name");
     Error::Name { name: name.into(), problem }
 }

@@ -53,12 +53,21 @@ pub(crate) fn tcp_quiet_ms(connection: impl AsFd) -> io::Result<u32> {
     Ok(info[if has_data { LAST_DATA_RECV } else { LAST_ACK_RECV }])
 }
 
-/// The process (0: one that cannot be seen from here) and the user at the other side.
+/// Who is at the other side of a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// Its process; 0 for one that cannot be seen from here.
+    pub(crate) pid: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Asks the kernel who is at the other side (SO_PEERCRED, unix(7)).
 ///
 /// Asked here and not by `rustix`, whose type has no room for process 0.
-pub(crate) fn peer(socket: impl AsFd) -> io::Result<(u32, u32)> {
-    let [pid, uid, _gid] = get_option::<3>(socket, libc::SOL_SOCKET, libc::SO_PEERCRED)?;
-    Ok((pid, uid))
+pub(crate) fn peer(socket: impl AsFd) -> io::Result<Peer> {
+    let [pid, uid, gid] = get_option::<3>(socket, libc::SOL_SOCKET, libc::SO_PEERCRED)?;
+    Ok(Peer { pid, uid, gid })
 }
 
 /// How many connections the kernel has dropped at this listener since it was opened.

@@ -20,8 +20,8 @@ impl Door {
     /// The first address of a pool.
     #[track_caller]
     pub(crate) fn of(run: &Run) -> Self {
-        let status = run.status();
-        let address = status["addresses"][0]["address"].as_str().expect("an address");
+        let pool = run.pool();
+        let address = pool["addresses"][0]["address"].as_str().expect("an address");
         match address.strip_prefix("unix:") {
             Some(path) => Self::Unix(path.into()),
             None => Self::Tcp(run.socket_addr()),

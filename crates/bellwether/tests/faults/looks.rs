@@ -7,14 +7,14 @@ use crate::kit::{PATIENCE, Pid, Run, assert_conserved, eventually, processes};
 /// One of the sums of a status.
 #[track_caller]
 pub(crate) fn total(run: &Run, name: &str) -> u64 {
-    run.status()["totals"][name].as_u64().unwrap_or_else(|| panic!("no total {name}"))
+    run.pool()["totals"][name].as_u64().unwrap_or_else(|| panic!("no total {name}"))
 }
 
 /// A handler's part of the status, if it is listed.
 #[track_caller]
 pub(crate) fn handler(run: &Run, pid: Pid) -> Option<Value> {
-    let status = run.status();
-    let handlers = status["handlers"].as_array().expect("a list of handlers");
+    let pool = run.pool();
+    let handlers = pool["handlers"].as_array().expect("a list of handlers");
     handlers.iter().find(|it| it["pid"] == pid).cloned()
 }
 
@@ -50,8 +50,8 @@ pub(crate) fn template(run: &Run) -> Pid {
 #[track_caller]
 fn one(run: &Run, what: &str, fits: impl Fn(&Value) -> bool) -> Pid {
     eventually(PATIENCE, what, || {
-        let status = run.status();
-        let handlers = status["handlers"].as_array()?;
+        let pool = run.pool();
+        let handlers = pool["handlers"].as_array()?;
         let mut pids = handlers.iter().filter(|it| fits(it)).filter_map(|it| it["pid"].as_i64());
         match (pids.next(), pids.next()) {
             (Some(pid), None) => Pid::try_from(pid).ok(),

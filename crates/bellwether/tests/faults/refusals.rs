@@ -218,7 +218,7 @@ fn handlers_whose_descriptors_are_used_up_leave_the_rest_in_the_buffer() {
         (said(&run, "cannot accept").len() >= 2).then_some(())
     });
     let waiting = eventually(PATIENCE, "requests to wait", || {
-        run.status()["addresses"][0]["depth"].as_u64().filter(|&depth| depth > 0)
+        run.pool()["addresses"][0]["depth"].as_u64().filter(|&depth| depth > 0)
     });
     let held = u64::from(32u32) - waiting;
     assert!(held >= 8, "{held} held, {waiting} waiting: the limit leaves room for a few each");

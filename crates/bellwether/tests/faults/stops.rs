@@ -36,7 +36,7 @@ fn ask_to_stop(run: &Run, signal: Signal) {
 #[track_caller]
 fn wait_for_depth(run: &Run, depth: u64) {
     eventually(PATIENCE, &format!("{depth} requests in the buffer"), || {
-        (run.status()["addresses"][0]["depth"] == depth).then_some(())
+        (run.pool()["addresses"][0]["depth"] == depth).then_some(())
     });
 }
 

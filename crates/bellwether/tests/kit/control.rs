@@ -50,22 +50,39 @@ impl Control {
     }
 }
 
+/// The part of a status that is about its first pool.
+#[track_caller]
+pub fn pool(status: &Value) -> &Value {
+    pools(status).first().unwrap_or_else(|| panic!("no pool in {status}"))
+}
+
+/// The parts of a status about its pools.
+#[track_caller]
+pub fn pools(status: &Value) -> &[Value] {
+    status["pools"].as_array().unwrap_or_else(|| panic!("no list of pools in {status}"))
+}
+
 /// All handlers that the spawner lists.
+#[track_caller]
 pub fn listed(status: &Value) -> Vec<Pid> {
-    handlers(status).iter().filter(|it| !it["pid"].is_null()).map(pid).collect()
+    handlers(status).filter(|it| !it["pid"].is_null()).map(pid).collect()
 }
 
 /// The handlers that can serve: idle or busy.
+#[track_caller]
 pub fn ready(status: &Value) -> Vec<Pid> {
     handlers(status)
-        .iter()
         .filter(|it| matches!(it["state"].as_str(), Some("idle" | "busy")))
         .map(pid)
         .collect()
 }
 
-fn handlers(status: &Value) -> &[Value] {
-    status["handlers"].as_array().unwrap_or_else(|| panic!("no list of handlers in {status}"))
+/// The handlers of all pools.
+#[track_caller]
+fn handlers(status: &Value) -> impl Iterator<Item = &Value> {
+    pools(status).iter().flat_map(|pool| {
+        pool["handlers"].as_array().unwrap_or_else(|| panic!("no list of handlers in {pool}"))
+    })
 }
 
 fn pid(handler: &Value) -> Pid {

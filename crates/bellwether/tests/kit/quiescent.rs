@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::control;
 use super::processes::Process;
 use super::run::Run;
 use super::usage;
@@ -64,17 +65,23 @@ pub fn assert_descriptors(run: &Run, start: usize) {
     eventually(PATIENCE, &what, || (usage::descriptors(run.pid()) == start).then_some(()));
 }
 
-/// Asserts the conservation law (I6) of a status: no request and no handler is lost or invented.
+/// Asserts the conservation law (I6) of a status: no request and no handler is lost or invented in
+/// any pool.
 #[track_caller]
 pub fn assert_conserved(status: &Value) {
+    control::pools(status).iter().for_each(assert_pool_conserved);
+}
+
+#[track_caller]
+fn assert_pool_conserved(pool: &Value) {
     let total = |name: &str| {
-        let number = status["totals"][name].as_u64();
-        number.unwrap_or_else(|| panic!("no number totals.{name} in {status}"))
+        let number = pool["totals"][name].as_u64();
+        number.unwrap_or_else(|| panic!("no number totals.{name} in {pool}"))
     };
     let requests = total("completed") + total("aborted") + total("in_flight");
-    assert_eq!(total("accepted"), requests, "accepted = completed + aborted + in flight: {status}");
+    assert_eq!(total("accepted"), requests, "accepted = completed + aborted + in flight: {pool}");
     let handlers = total("exited") + total("alive");
-    assert_eq!(total("spawned"), handlers, "spawned = exited + alive: {status}");
+    assert_eq!(total("spawned"), handlers, "spawned = exited + alive: {pool}");
 }
 
 fn remains(process: &Process) -> String {

@@ -84,6 +84,12 @@ impl Run {
         self.control().status().unwrap_or_else(|error| panic!("no status of the server: {error}"))
     }
 
+    /// The part of the status about the first pool, now.
+    #[track_caller]
+    pub fn pool(&self) -> Value {
+        control::pool(&self.status()).clone()
+    }
+
     /// Waits until at least `n` handlers are idle or busy.
     #[track_caller]
     pub fn wait_ready(&self, n: usize) {
@@ -102,8 +108,8 @@ impl Run {
     /// Where the first TCP address listens, its port resolved.
     #[track_caller]
     pub fn socket_addr(&self) -> SocketAddr {
-        let status = self.status();
-        let address = status["addresses"][0]["address"].as_str().unwrap_or_default();
+        let pool = self.pool();
+        let address = pool["addresses"][0]["address"].as_str().unwrap_or_default();
         let socket = address.strip_prefix("tcp://").and_then(|rest| rest.parse().ok());
         socket.unwrap_or_else(|| panic!("{address:?} is not like tcp://127.0.0.1:41234"))
     }

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use super::kit::{Launch, PATIENCE, Pid, Run, example, usage};
+use super::kit::{Launch, PATIENCE, Pid, Run, control, example, usage};
 
 /// Starts a pool on a free port and waits until all its handlers are ready.
 #[track_caller]
@@ -84,7 +84,7 @@ impl Held {
 /// One number of each handler in a status, by slot.
 #[track_caller]
 pub fn each(status: &Value, key: &str) -> Vec<u64> {
-    let handlers = status["handlers"].as_array().expect("handlers");
+    let handlers = control::pool(status)["handlers"].as_array().expect("handlers");
     handlers.iter().map(|handler| handler[key].as_u64().expect("a number")).collect()
 }
 

@@ -136,14 +136,14 @@ fn the_conservation_law_is_checked() {
             false => _ = complaint(|| assert_conserved(&status)),
         }
     }
-    let text = complaint(|| assert_conserved(&json!({"totals": {}})));
+    let text = complaint(|| assert_conserved(&json!({"pools": [{"totals": {}}]})));
     assert!(text.contains("no number totals."), "{text}");
 }
 
 fn totals(numbers: [u64; 7]) -> Value {
     let [accepted, completed, aborted, in_flight, spawned, exited, alive] = numbers;
-    json!({"totals": {"accepted": accepted, "completed": completed, "aborted": aborted,
-        "in_flight": in_flight, "spawned": spawned, "exited": exited, "alive": alive}})
+    json!({"pools": [{"totals": {"accepted": accepted, "completed": completed, "aborted": aborted,
+        "in_flight": in_flight, "spawned": spawned, "exited": exited, "alive": alive}}]})
 }
 
 /// The child of a careless program dies, and nobody waits for it.

@@ -73,7 +73,8 @@ fn spawner() {
 
 fn status(handlers: &[Child], address: &str) -> Value {
     let handlers = handlers.iter().map(|it| json!({"pid": it.id(), "state": "idle"}));
-    json!({"addresses": [{"address": address}], "handlers": handlers.collect::<Vec<_>>()})
+    let handlers: Vec<_> = handlers.collect();
+    json!({"pools": [{"addresses": [{"address": address}], "handlers": handlers}]})
 }
 
 fn handler() {

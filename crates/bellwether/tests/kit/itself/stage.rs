@@ -34,7 +34,8 @@ pub(crate) fn complaint<T>(check: impl FnOnce() -> T) -> String {
 /// A status with these handlers, all of them in this state.
 pub(crate) fn status(pids: &[Pid], state: &str) -> Value {
     let handlers: Vec<Value> = pids.iter().map(|pid| json!({"pid": pid, "state": state})).collect();
-    json!({"handlers": handlers, "addresses": [{"address": "tcp://127.0.0.1:41234"}]})
+    let addresses = [json!({"address": "tcp://127.0.0.1:41234"})];
+    json!({"pools": [{"handlers": handlers, "addresses": addresses}]})
 }
 
 /// A control socket under a run's runtime directory, until it is dropped.

@@ -3,8 +3,11 @@
 /// The spawner asks for a handler; its channel and telemetry file come along as descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
+    /// Where the spawner keeps its books on it.
     pub(crate) slot: usize,
     pub(crate) ticket: u64,
+    /// The slot's number as the handler is to know it.
+    pub(crate) number: usize,
 }
 
 /// The template answers.
@@ -23,9 +26,10 @@ pub(crate) const LONGEST: usize = 1024;
 
 const HEAD: usize = 24;
 
-fn encode(kind: u8, slot: usize, ticket: u64, pid: i32, text: &str) -> Vec<u8> {
+/// The fourth number is a pid, or the number of a slot.
+fn encode(kind: u8, slot: usize, ticket: u64, number: i32, text: &str) -> Vec<u8> {
     let mut bytes = vec![kind, 0, 0, 0];
-    bytes.extend(pid.to_ne_bytes());
+    bytes.extend(number.to_ne_bytes());
     bytes.extend((slot as u64).to_ne_bytes());
     bytes.extend(ticket.to_ne_bytes());
     bytes.extend(text.bytes().take(LONGEST - HEAD));
@@ -33,20 +37,22 @@ fn encode(kind: u8, slot: usize, ticket: u64, pid: i32, text: &str) -> Vec<u8> {
 }
 
 fn head(bytes: &[u8]) -> Option<(u8, usize, u64, i32)> {
-    let pid = i32::from_ne_bytes(bytes.get(4..8)?.try_into().ok()?);
+    let number = i32::from_ne_bytes(bytes.get(4..8)?.try_into().ok()?);
     let slot = u64::from_ne_bytes(bytes.get(8..16)?.try_into().ok()?);
     let ticket = u64::from_ne_bytes(bytes.get(16..24)?.try_into().ok()?);
-    Some((*bytes.first()?, usize::try_from(slot).ok()?, ticket, pid))
+    Some((*bytes.first()?, usize::try_from(slot).ok()?, ticket, number))
 }
 
 impl Request {
     pub(crate) fn encode(self) -> Vec<u8> {
-        encode(b'F', self.slot, self.ticket, 0, "")
+        encode(b'F', self.slot, self.ticket, i32::try_from(self.number).unwrap_or(i32::MAX), "")
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         match head(bytes)? {
-            (b'F', slot, ticket, _) => Some(Self { slot, ticket }),
+            (b'F', slot, ticket, number) => {
+                Some(Self { slot, ticket, number: usize::try_from(number).ok()? })
+            }
             _ => None,
         }
     }
@@ -82,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_is_said_is_what_is_heard() {
-        let request = Request { slot: 7, ticket: 9 };
+        let request = Request { slot: 7, ticket: 9, number: 3 };
         assert_eq!(Request::decode(&request.encode()), Some(request));
         for answer in [
             Answer::Born { slot: 1, ticket: 2, pid: 3 },

@@ -1,44 +1,58 @@
 //! Telling how the server is.
 
-use super::Spawner;
 use super::life::State;
 use super::slot::{Occupant, Slot};
-use super::status::{AddressStatus, HandlerStatus, PoolStatus, Status, Totals, Waits};
+use super::{Phase, Pool};
+
 use crate::buffer::Buffer;
 use crate::scoreboard::telemetry::{Snapshot, WAIT_BUCKETS};
+use crate::status::{AddressStatus, HandlerStatus, PoolStatus, Totals, Waits};
 use crate::sys::{clock, process};
 
-impl Spawner {
-    /// Describes the server at this moment.
-    pub(super) fn report(&mut self) -> Status {
+impl Pool {
+    /// Describes the pool at this moment.
+    pub(crate) fn report(&mut self) -> PoolStatus {
         for occupant in self.slots.iter_mut().filter_map(|slot| slot.occupant.as_mut()) {
             occupant.look();
         }
-        let state = if self.stopping.is_some() { "stopping" } else { "serving" };
-        Status {
+        PoolStatus {
             name: self.name.clone(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            pid: rustix::process::getpid().as_raw_pid(),
-            state: state.into(),
-            uptime_s: (clock::now() - self.started).as_secs_f64(),
-            change: None,
-            upgrades: 0,
-            pools: vec![PoolStatus {
-                name: self.name.clone(),
-                state: state.into(),
-                generation: self.pattern.generation,
-                notification: self.pattern.notification.to_string(),
-                threads: self.pattern.threads,
-                min: self.min,
-                max: self.max,
-                want: self.want,
-                why: self.why.clone(),
-                addresses: self.addresses(),
-                handlers: self.handlers(),
-                totals: self.totals(),
-                waits: self.waits(),
-            }],
+            state: self.state().into(),
+            generation: self.serving_generation(),
+            notification: self.pattern.notification.to_string(),
+            threads: self.pattern.threads,
+            min: self.bounds.min,
+            max: self.bounds.max,
+            want: self.want,
+            why: self.why.clone(),
+            addresses: self.addresses(),
+            handlers: self.handlers(),
+            totals: self.totals(),
+            waits: self.waits(),
         }
+    }
+
+    /// The word for what the pool does on the whole.
+    pub(crate) fn state(&self) -> &'static str {
+        match self.phase {
+            Phase::Serving => "serving",
+            Phase::Announcing { .. } => "announcing",
+            Phase::Closing if self.is_over() => "drained",
+            Phase::Closing => "stopping",
+        }
+    }
+
+    /// The generation that serves: the old one until the new has taken its place.
+    pub(crate) fn serving_generation(&self) -> u64 {
+        match &self.roll {
+            Some(roll) if roll.step.keeps_the_old() => roll.from,
+            _ => self.pattern.generation,
+        }
+    }
+
+    /// Returns the number of handlers that are ready.
+    pub(crate) fn serving(&self) -> usize {
+        self.count(|slot| slot.state == State::Serving)
     }
 
     fn addresses(&self) -> Vec<AddressStatus> {
@@ -55,11 +69,10 @@ impl Spawner {
     }
 
     fn handlers(&self) -> Vec<HandlerStatus> {
-        let generation = self.pattern.generation;
-        let tell = |(index, slot): (usize, &Slot)| {
-            Some(describe(index, slot.state, slot.occupant.as_ref()?, generation))
-        };
-        self.slots.iter().enumerate().filter_map(tell).collect()
+        let tell = |slot: &Slot| Some(describe(slot, slot.occupant.as_ref()?));
+        let mut handlers: Vec<_> = self.slots.iter().filter_map(tell).collect();
+        handlers.sort_by_key(|handler| (handler.generation, handler.slot));
+        handlers
     }
 
     /// Sums up the living and the dead.
@@ -102,14 +115,14 @@ impl Totals {
     }
 }
 
-fn describe(slot: usize, state: State, occupant: &Occupant, generation: u64) -> HandlerStatus {
+fn describe(slot: &Slot, occupant: &Occupant) -> HandlerStatus {
     let seen = &occupant.seen;
     let pid = occupant.process.as_ref().map(|process| process.pid);
     HandlerStatus {
-        slot,
+        slot: slot.number,
         pid: pid.map(rustix::process::Pid::as_raw_pid),
-        generation,
-        state: word(state, seen, pid.is_some()).into(),
+        generation: slot.generation,
+        state: word(slot.state, seen, pid.is_some()).into(),
         age_s: (clock::now() - occupant.asked_at).as_secs_f64(),
         wakeups: seen.wakeups,
         wins: seen.wins,

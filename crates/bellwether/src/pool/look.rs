@@ -1,20 +1,21 @@
 //! Looking around: is anything stranded, is the address whole, does a handler lie?
 
-use super::Spawner;
 use super::event::Source;
 use super::life::{Event, State};
 use super::watch::Watch;
+use super::{Phase, Pool};
 use crate::address::Health;
 use crate::balance::Reading;
 use crate::buffer::Buffer;
 use crate::handler::post::NUDGE;
 use crate::handler::refusal::OncePerSecond;
+use crate::journal::{Cause, Entry, Kind};
 use crate::sys::clock;
 use crate::sys::poller::Interest;
 
 static MENDING: OncePerSecond = OncePerSecond::new();
 
-impl Spawner {
+impl Pool {
     /// Looks at the listeners, the telemetry and the buffers.
     pub(super) fn look(&mut self) {
         self.mend_listeners();
@@ -54,6 +55,7 @@ impl Spawner {
                     slot = index,
                     "a handler's telemetry contradicts itself, replacing it"
                 );
+                self.slots[index].cause.get_or_insert(Cause::Contradiction);
                 self.apply(index, Event::Unwanted);
             }
         }
@@ -75,15 +77,15 @@ impl Spawner {
             threads: self.pattern.threads,
             depth: self.depth(),
             accepted: self.accepted_seen,
-            min: self.min,
-            max: self.max,
+            min: self.bounds.min,
+            max: self.bounds.max,
         }
     }
 
     /// A handler has died: what it was woken for may still lie in the buffer.
     pub(super) fn nudge_after_a_death(&mut self) {
         self.watch = self.watch.rouse(clock::now());
-        if self.stopping.is_none() && self.depth() > 0 {
+        if self.phase != Phase::Closing && self.depth() > 0 {
             self.nudge_the_idle();
         }
     }
@@ -102,7 +104,7 @@ impl Spawner {
 
     /// Puts right what a handler may have done to the shared listeners.
     pub(super) fn mend_listeners(&mut self) {
-        if self.stopping.is_some() {
+        if self.phase == Phase::Closing {
             return;
         }
         for i in 0..self.listeners.len() {
@@ -110,6 +112,9 @@ impl Spawner {
             if !matches!(health, Ok(Health::Good)) && MENDING.allows() {
                 let address = self.listeners[i].address();
                 tracing::warn!(address, ?health, "somebody changed the shared listener");
+                let reason =
+                    format!("{address}: somebody changed the shared listener ({health:?})");
+                self.tell(Entry::new(Kind::Mend, "listener", reason));
             }
             if !matches!(health, Ok(Health::Good | Health::Mended)) {
                 self.reopen(i);
@@ -123,10 +128,8 @@ impl Spawner {
             Ok(fresh) => {
                 let _ = self.poller.add(&fresh, Source::Listener(i).token(), Interest::ReadOnce);
                 self.listeners[i] = fresh;
-                // The template holds the dead one; the next template takes the fresh one.
-                if let Some(template) = &mut self.template {
-                    template.kill();
-                }
+                // The templates hold the dead one; the next template takes the fresh one.
+                self.templates.iter_mut().for_each(super::Template::kill);
             }
             // Only its owner can open it anew, and will when we are gone.
             Err(error) if self.listeners[i].is_inherited() => self.fail(error),

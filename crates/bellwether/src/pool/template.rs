@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use super::slot::Process;
 use super::{descriptors as limits, fork};
 use crate::address::Listener;
 use crate::error::BoxError;
-use crate::handler::post::{Post, Seat};
+use crate::handler::post::{Order, Post, Seat};
 use crate::handler::{Deadlines, Departure};
 use crate::notification::Notification;
 use crate::scoreboard::bell::{Bell, BellFiles};
@@ -51,6 +52,7 @@ pub(crate) struct Pattern {
 
 /// The spawner's hold on its template.
 pub(crate) struct Template {
+    pub(crate) generation: u64,
     pub(crate) pid: Pid,
     pub(crate) socket: OwnedFd,
     /// When a template that was told to leave will have taken too long.
@@ -90,8 +92,10 @@ impl Template {
             None,
         )?;
         rustix::io::ioctl_fionbio(&ours, true)?;
+        let generation = dowry.pattern.generation;
         let pid = fork::template(|| Workshop::open(dowry, &theirs))?;
         Ok(Self {
+            generation,
             pid,
             socket: ours,
             until: None,
@@ -137,6 +141,11 @@ impl Template {
         }
     }
 
+    /// Tells whether it can be asked for handlers.
+    pub(crate) const fn is_hearing(&self) -> bool {
+        self.ended.is_none() && !self.condemned
+    }
+
     /// Ends the template at once; the handlers live on.
     pub(crate) fn kill(&mut self) {
         self.until = None;
@@ -178,34 +187,33 @@ impl<'a> Workshop<'a> {
     }
 
     fn work(mut self, body: &Body, socket: &OwnedFd) -> Departure {
-        while let Some(order) = next_order(socket) {
-            let request = order.request;
+        while let Some(asked) = next_request(socket) {
+            let request = asked.request;
             let tell = |born| say(socket, &answer(request, born));
-            fork::handler(tell, || self.become_handler(order, body));
+            fork::handler(tell, || self.become_handler(asked, body));
         }
         Departure::Done
     }
 
     /// In a new process: takes what a handler needs, closes the rest, serves.
-    fn become_handler(&mut self, order: Order, body: &Body) -> Departure {
-        name_process(&format!("bw:handler {}", order.request.slot));
+    fn become_handler(&mut self, asked: Asked, body: &Body) -> Departure {
+        name_process(&format!("bw:handler {}", asked.request.number));
         let pattern = self.0.pattern.clone();
-        let telemetry = Telemetry::map(&order.page, pattern.threads, order.received);
+        let telemetry = Telemetry::map(&asked.page, pattern.threads, asked.received);
         let pages = (telemetry, self.0.control.view(), Bell::of(self.0.bell));
         let (Ok(telemetry), Ok(control), Ok(bell)) = pages else { return Departure::NotStarted };
-        let Order { request: Request { slot, ticket }, channel, page, .. } = order;
+        let Asked { request: Request { number, .. }, channel, page, .. } = asked;
         drop(page);
         let mut keep = self.0.kept();
         keep.extend([&channel, bell.rope()].map(AsRawFd::as_raw_fd));
         descriptors::close_all_but(&keep);
         body(Post {
             seat: Seat {
-                slot,
+                slot: number,
                 generation: pattern.generation,
                 thread: 0,
                 threads: pattern.threads,
             },
-            ticket,
             listeners: std::mem::take(self.0.listeners),
             notification: pattern.notification,
             orphan_grace: pattern.orphan_grace,
@@ -214,6 +222,7 @@ impl<'a> Workshop<'a> {
             control,
             bell,
             channel,
+            order: Mutex::new(Order::Serve),
             not_ready: AtomicUsize::new(pattern.threads),
             broken_up: AtomicBool::new(false),
         })
@@ -229,7 +238,7 @@ impl Dowry<'_> {
 }
 
 /// A request as it arrived in the template.
-struct Order {
+struct Asked {
     request: Request,
     channel: OwnedFd,
     page: OwnedFd,
@@ -237,13 +246,13 @@ struct Order {
 }
 
 /// Waits for the next request; `None` when the spawner has closed the socket.
-fn next_order(socket: &OwnedFd) -> Option<Order> {
+fn next_request(socket: &OwnedFd) -> Option<Asked> {
     loop {
         let (bytes, fds) = receive(socket)?;
         let received = clock::now();
         let [channel, page] = <[OwnedFd; 2]>::try_from(fds).ok()?;
         if let Some(request) = Request::decode(&bytes) {
-            return Some(Order { request, channel, page, received });
+            return Some(Asked { request, channel, page, received });
         }
     }
 }
@@ -268,7 +277,7 @@ fn receive(socket: &OwnedFd) -> Option<(Vec<u8>, Vec<OwnedFd>)> {
 }
 
 fn answer(request: Request, born: io::Result<Pid>) -> Answer {
-    let Request { slot, ticket } = request;
+    let Request { slot, ticket, .. } = request;
     match born {
         Ok(pid) => Answer::Born { slot, ticket, pid: pid.as_raw_pid() },
         Err(error) => Answer::NotForked { slot, ticket, problem: error.to_string() },

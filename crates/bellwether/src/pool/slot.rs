@@ -9,13 +9,19 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitStatus};
 use super::life::State;
 use super::respawn::Backoff;
 use crate::handler::Departure;
+use crate::journal::Cause;
 use crate::scoreboard::telemetry::{Snapshot, TelemetryView};
-use crate::sys::clock;
 use crate::sys::poller::Poller;
+use crate::sys::{clock, signal};
 
 /// One slot of the pool.
 pub(crate) struct Slot {
+    /// The number that everybody knows; the lowest that was free in its generation.
+    pub(crate) number: usize,
+    pub(crate) generation: u64,
     pub(crate) state: State,
+    /// Why the handler is to go, if it is.
+    pub(crate) cause: Option<Cause>,
     /// When the patience with the state runs out.
     pub(crate) until: Option<Duration>,
     pub(crate) occupant: Option<Occupant>,
@@ -33,6 +39,8 @@ pub(crate) struct Occupant {
     pub(crate) process: Option<Process>,
     /// The way to the handler; closed to dismiss it.
     pub(crate) channel: Option<OwnedFd>,
+    /// The file behind its telemetry, for a successor of this spawner.
+    pub(crate) page: OwnedFd,
     pub(crate) telemetry: TelemetryView,
     /// The last snapshot that made sense.
     pub(crate) seen: Snapshot,
@@ -47,12 +55,30 @@ pub(crate) struct Occupant {
 impl Slot {
     pub(crate) const fn new() -> Self {
         Self {
+            number: 0,
+            generation: 0,
             state: State::Vacant,
+            cause: None,
             until: None,
             occupant: None,
             crashes: Backoff::crash(),
             boots: Backoff::boot(),
         }
+    }
+
+    /// Tells whether the slot counts among those of its generation that are to stay.
+    pub(crate) fn stays(&self, generation: u64) -> bool {
+        self.generation == generation && self.cause.is_none() && self.stays_or_serves()
+    }
+
+    /// Tells whether somebody serves here who is to be replaced by one of this generation.
+    pub(crate) fn is_outgoing(&self, generation: u64) -> bool {
+        (self.generation != generation || self.cause.is_some()) && self.stays_or_serves()
+    }
+
+    /// Tells whether somebody serves here, or will without another decision.
+    pub(crate) const fn stays_or_serves(&self) -> bool {
+        matches!(self.state, State::Starting | State::Serving | State::Resting)
     }
 
     pub(crate) fn pid(&self) -> Option<Pid> {
@@ -150,29 +176,7 @@ pub(crate) fn describe(status: WaitStatus) -> String {
         (_, Some(libc::SIGKILL)) => {
             "killed by signal 9 (SIGKILL, by hand or for lack of memory)".into()
         }
-        (_, Some(signal)) => format!("killed by signal {signal} ({})", signal_name(signal)),
+        (_, Some(signal)) => format!("killed by signal {signal} ({})", signal::name(signal)),
         _ => "ended".into(),
-    }
-}
-
-pub(crate) const fn signal_name(signal: i32) -> &'static str {
-    match signal {
-        libc::SIGHUP => "SIGHUP",
-        libc::SIGINT => "SIGINT",
-        libc::SIGQUIT => "SIGQUIT",
-        libc::SIGILL => "SIGILL",
-        libc::SIGTRAP => "SIGTRAP",
-        libc::SIGABRT => "SIGABRT",
-        libc::SIGBUS => "SIGBUS",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGKILL => "SIGKILL",
-        libc::SIGSEGV => "SIGSEGV",
-        libc::SIGPIPE => "SIGPIPE",
-        libc::SIGUSR1 => "SIGUSR1",
-        libc::SIGUSR2 => "SIGUSR2",
-        libc::SIGALRM => "SIGALRM",
-        libc::SIGTERM => "SIGTERM",
-        libc::SIGSYS => "SIGSYS",
-        _ => "see signal(7)",
     }
 }

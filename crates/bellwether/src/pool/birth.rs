@@ -3,65 +3,78 @@
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal};
 
-use super::Spawner;
+use super::Pool;
 use super::event::Source;
 use super::life::{Event, State};
 use super::message::{Answer, Request};
-use super::slot::{Occupant, Process, plain};
-use super::template::{Dowry, Heard, Template};
+use super::slot::{Occupant, Process, Slot, plain};
+use super::template::{Dowry, Heard, Pattern, Template};
 use crate::error::Error;
 use crate::handler::post::{LAST_WORDS, NOT_STARTED, READY};
-use crate::scoreboard::control::Order;
+use crate::journal::{Entry, Kind};
 use crate::scoreboard::telemetry::{self, Snapshot, TelemetryView};
 use crate::sys::clock;
 use crate::sys::poller::Interest;
 
-impl Spawner {
-    pub(super) fn fork_template(&mut self) {
+impl Pool {
+    pub(super) fn fork_template(&mut self, generation: u64) {
         let dowry = Dowry {
-            pattern: self.pattern.clone(),
+            pattern: Pattern { generation, ..self.pattern.clone() },
             load: &self.load,
             listeners: &mut self.listeners,
             control: &self.page,
             bell: &self.bell_files,
         };
         let forked = Template::fork(dowry).and_then(|template| {
-            self.poller.add(&template.socket, Source::Template.token(), Interest::Read)?;
+            self.poller.add(
+                &template.socket,
+                Source::Template(generation).token(),
+                Interest::Read,
+            )?;
             Ok(template)
         });
         match forked {
-            Ok(template) => self.template = Some(template),
-            Err(error) => self.boot_failed(&format!("the template could not be forked: {error}")),
+            Ok(template) => self.templates.push(template),
+            Err(error) => {
+                self.boot_failed(generation, &format!("the template could not be forked: {error}"));
+            }
         }
     }
 
     pub(super) fn ask_for_handler(&mut self, index: usize) {
         self.tickets += 1;
+        let generation = self.slots[index].generation;
         match self.try_to_ask(index, self.tickets) {
-            Ok(()) => self.gone.spawned += 1,
+            Ok(()) => {
+                self.gone.spawned += 1;
+                let entry = Entry::new(Kind::Spawn, "balance", self.why.clone());
+                self.tell_of(index, entry.with("want", self.want as f64));
+            }
             Err(error) => {
-                self.boot_failed(&format!("a handler could not be asked for: {error}"));
+                self.boot_failed(generation, &format!("a handler could not be asked for: {error}"));
                 self.apply(index, Event::NotForked);
             }
         }
     }
 
     pub(super) fn try_to_ask(&mut self, index: usize, ticket: u64) -> std::io::Result<()> {
-        let template = self.template.as_ref().ok_or(std::io::ErrorKind::NotConnected)?;
+        let Slot { generation, number, .. } = self.slots[index];
+        let template = self.templates.iter().find(|it| it.generation == generation);
+        let template = template.ok_or(std::io::ErrorKind::NotConnected)?;
         let page = telemetry::file(self.pattern.threads)?;
         let telemetry = TelemetryView::map(&page, self.pattern.threads)?;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (ours, theirs) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        self.page.order(index, ticket, Order::Serve);
         self.poller.add(&ours, Source::Channel(index).token(), Interest::Read)?;
-        template.ask(Request { slot: index, ticket }, &theirs, &page)?;
+        template.ask(Request { slot: index, ticket, number }, &theirs, &page)?;
         self.slots[index].occupant = Some(Occupant {
             ticket,
             asked_at: clock::now(),
             ready_at: None,
             process: None,
             channel: Some(ours),
+            page,
             telemetry,
             seen: Snapshot::default(),
             last_words: None,
@@ -71,9 +84,23 @@ impl Spawner {
         Ok(())
     }
 
-    /// Hears what the template says about births.
-    pub(super) fn hear_template(&mut self) {
-        while let Some(template) = &self.template {
+    /// Writes an entry about the handler in a slot.
+    pub(super) fn tell_of(&mut self, index: usize, entry: Entry) {
+        let slot = &self.slots[index];
+        let (number, generation) = (Some(slot.number), Some(slot.generation));
+        let pid = slot.pid().map(Pid::as_raw_pid);
+        self.tell(Entry { slot: number, generation, pid, ..entry });
+    }
+
+    /// Hears what all templates have said about births.
+    pub(crate) fn hear_births(&mut self) {
+        let generations: Vec<_> = self.templates.iter().map(|it| it.generation).collect();
+        generations.into_iter().for_each(|generation| self.hear_template(generation));
+    }
+
+    /// Hears what a template says about births.
+    pub(super) fn hear_template(&mut self, generation: u64) {
+        while let Some(template) = self.templates.iter().find(|it| it.generation == generation) {
             let answer = match template.answer() {
                 Heard::Answer(answer) => answer,
                 Heard::Nothing => break,
@@ -81,7 +108,7 @@ impl Spawner {
                     // Its death is not known yet; when it is, this is heard again.
                     let _ = self.poller.remove(&template.socket);
                     if template.ended.is_some() {
-                        self.template_is_gone();
+                        self.template_is_gone(generation);
                     }
                     break;
                 }
@@ -90,19 +117,19 @@ impl Spawner {
                 Answer::Born { slot, ticket, pid } => self.born(slot, ticket, pid),
                 Answer::NotForked { slot, ticket, problem } => {
                     if self.is_current(slot, ticket) {
-                        self.boot_failed(&format!("it could not be forked: {problem}"));
+                        self.boot_failed(generation, &format!("it could not be forked: {problem}"));
                         self.apply(slot, Event::NotForked);
                     }
                 }
-                Answer::NotLoaded { problem } => self.not_loaded(&problem),
+                Answer::NotLoaded { problem } => self.not_loaded(generation, &problem),
             }
         }
     }
 
-    pub(super) fn not_loaded(&mut self, problem: &str) {
+    fn not_loaded(&mut self, generation: u64, problem: &str) {
         let problem = format!("the application could not be loaded: {problem}");
         if self.ever_ready {
-            self.boot_failed(&problem);
+            self.boot_failed(generation, &problem);
         } else {
             self.fail(Error::Boot { problem });
         }
@@ -128,10 +155,10 @@ impl Spawner {
         }
     }
 
-    pub(super) fn template_late(&mut self) {
-        match &mut self.template {
+    pub(super) fn template_late(&mut self, generation: u64) {
+        match self.templates.iter_mut().find(|it| it.generation == generation) {
             Some(template) if template.ended.is_none() => template.kill(),
-            _ => self.template_is_gone(),
+            _ => self.template_is_gone(generation),
         }
     }
 
@@ -156,9 +183,17 @@ impl Spawner {
             self.boot.reset();
             self.slots[index].boots.reset();
             self.apply(index, Event::Ready);
+            self.tell_of_readiness(index);
         } else if hung_up || length == Ok(0) {
             occupant.close_channel(&self.poller);
             self.apply(index, Event::HungUp);
         }
+    }
+
+    fn tell_of_readiness(&mut self, index: usize) {
+        let Some(occupant) = &self.slots[index].occupant else { return };
+        let took = clock::now().saturating_sub(occupant.asked_at);
+        let entry = Entry::new(Kind::Ready, "handler", "it waits for requests");
+        self.tell_of(index, entry.with("took_ms", took.as_secs_f64() * 1000.0));
     }
 }

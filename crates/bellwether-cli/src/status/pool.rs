@@ -1,0 +1,131 @@
+//! One pool as people read it: its buffers, its handlers, its sums.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+use bellwether::status::{AddressStatus, HandlerStatus, PoolStatus, Totals, Waits};
+
+use crate::words::{age, clean, count, counted};
+
+/// The longest address that fits beside its numbers in 80 columns.
+const ADDRESS: usize = 46;
+
+/// Writes what a pool has and does, without its name.
+pub(super) fn block(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Result {
+    let PoolStatus { addresses, handlers, totals, waits, .. } = pool;
+    writeln!(f, "\n{:<ADDRESS$} {:>8} {:>8} {:>10}", "ADDRESS", "WAITING", "LIMIT", "OVERFLOWS")?;
+    addresses.iter().try_for_each(|it| address(f, it))?;
+    writeln!(
+        f,
+        "\nSLOT     PID  GEN  STATE        AGE  WAKEUPS    WINS  LOSSES  REQUESTS SWITCHES"
+    )?;
+    handlers.iter().try_for_each(|it| handler(f, it))?;
+    handlers.iter().try_for_each(|it| oddities(f, it))?;
+    f.write_char('\n')?;
+    generations(f, handlers)?;
+    sums(f, totals)?;
+    why(f, pool)?;
+    wait(f, waits)
+}
+
+fn address(f: &mut fmt::Formatter<'_>, it: &AddressStatus) -> fmt::Result {
+    let place = shortened(&it.address);
+    let overflows = it.overflows.map_or_else(|| "-".into(), count);
+    writeln!(f, "{place:<ADDRESS$} {:>8} {:>8} {overflows:>10}", it.depth, it.limit)
+}
+
+/// The end of an address says most.
+fn shortened(address: &str) -> String {
+    let clean: Vec<char> = clean(address).chars().collect();
+    match clean.len().checked_sub(ADDRESS) {
+        None | Some(0) => clean.into_iter().collect(),
+        Some(excess) => ['.', '.'].iter().chain(&clean[excess + 2..]).collect(),
+    }
+}
+
+fn handler(f: &mut fmt::Formatter<'_>, it: &HandlerStatus) -> fmt::Result {
+    let pid = it.pid.map_or_else(|| "-".into(), |pid| pid.to_string());
+    writeln!(
+        f,
+        "{:>4} {pid:>7} {:>4}  {:<8} {:>7} {:>8} {:>7} {:>7} {:>9} {:>8}",
+        it.slot,
+        it.generation,
+        it.state,
+        age(it.age_s),
+        count(it.wakeups),
+        count(it.wins),
+        count(it.losses),
+        count(it.requests),
+        count(it.switches),
+    )
+}
+
+/// What should not be, and mostly is not.
+fn oddities(f: &mut fmt::Formatter<'_>, it: &HandlerStatus) -> fmt::Result {
+    if it.panics > 0 {
+        writeln!(f, "slot {}: {} connections ended by a panic", it.slot, it.panics)?;
+    }
+    if it.accept_errors > 0 {
+        writeln!(f, "slot {}: accept failed {} times", it.slot, it.accept_errors)?;
+    }
+    if it.corrupt {
+        writeln!(f, "slot {}: its telemetry contradicts itself", it.slot)?;
+    }
+    Ok(())
+}
+
+/// Says how many handlers of each generation there are, where there are several.
+fn generations(f: &mut fmt::Formatter<'_>, handlers: &[HandlerStatus]) -> fmt::Result {
+    let mut alive = BTreeMap::<u64, u64>::new();
+    handlers.iter().for_each(|it| *alive.entry(it.generation).or_default() += 1);
+    if alive.len() < 2 {
+        return Ok(());
+    }
+    let each = alive.iter().map(|(it, number)| format!("{it} ({})", counted(*number, "handler")));
+    writeln!(f, "generations {}", each.collect::<Vec<_>>().join(", "))
+}
+
+fn sums(f: &mut fmt::Formatter<'_>, it: &Totals) -> fmt::Result {
+    let Totals { accepted, completed, aborted, in_flight, requests, wakeups, losses, .. } = *it;
+    let Totals { spawned, exited, crashed, alive, .. } = *it;
+    let [accepted, completed, aborted, open] = [accepted, completed, aborted, in_flight].map(count);
+    let [requests, wakeups, losses] = [requests, wakeups, losses].map(count);
+    writeln!(
+        f,
+        "connections {accepted} accepted = {completed} done + {aborted} aborted + {open} open"
+    )?;
+    writeln!(f, "requests    {requests}, with {wakeups} wake-ups and {losses} lost races")?;
+    writeln!(f, "handlers    {spawned} made = {alive} alive + {exited} ended ({crashed} crashed)")
+}
+
+fn why(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Result {
+    let PoolStatus { min, max, want, why, threads, notification, .. } = pool;
+    let range = if min == max { String::new() } else { format!(" ({min}..{max})") };
+    let each = if *threads == 1 { "1 thread" } else { &format!("{threads} threads") };
+    writeln!(f, "wanted      {want} handlers{range} of {each}, notification {notification}")?;
+    writeln!(f, "because     {}", clean(why))
+}
+
+fn wait(f: &mut fmt::Formatter<'_>, waits: &Waits) -> fmt::Result {
+    match (waits.percentile_ms(0.50), waits.percentile_ms(0.99)) {
+        (Some(p50), Some(p99)) => {
+            writeln!(f, "waits       half under {p50} ms, 99 of 100 under {p99} ms, in the buffer")
+        }
+        _ => writeln!(f, "waits       none measured yet"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_address_keeps_its_end() {
+        let check = |address: &str, expected: &str| assert_eq!(shortened(address), expected);
+        check("unix:/run/x.sock", "unix:/run/x.sock");
+        check("unix:/a\u{1b}[2J", "unix:/a?[2J");
+        let short = shortened(&format!("unix:/{}/web.sock", "x".repeat(90)));
+        assert!(short.starts_with("..x") && short.ends_with("/web.sock"), "{short}");
+        assert_eq!(short.len(), ADDRESS);
+    }
+}

@@ -1,0 +1,84 @@
+//! Times and numbers as people read them.
+
+use std::time::Duration;
+
+/// Seconds in at most 7 characters.
+pub(crate) fn age(seconds: f64) -> String {
+    const UNITS: [(u64, &str, u64, &str); 3] =
+        [(86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s")];
+    let whole = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
+    match UNITS.iter().find(|(unit, ..)| whole >= *unit) {
+        Some((unit, name, part, part_name)) => {
+            format!("{}{name}{:02}{part_name}", whole / unit, whole % unit / part)
+        }
+        None => format!("{whole}s"),
+    }
+}
+
+/// A number in at most 7 characters.
+pub(crate) fn count(number: u64) -> String {
+    const STEPS: [(u64, char); 4] = [
+        (1_000_000_000_000_000, 'P'),
+        (1_000_000_000_000, 'T'),
+        (1_000_000_000, 'G'),
+        (1_000_000, 'M'),
+    ];
+    if number < 10_000_000 {
+        return number.to_string();
+    }
+    let step = STEPS.iter().find(|(step, _)| number >= *step);
+    step.map_or_else(String::new, |(step, letter)| {
+        format!("{}.{}{letter}", number / step, number % step / (step / 10))
+    })
+}
+
+/// A number with its noun, which has an `s` unless there is one.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", count(number))
+}
+
+/// A text in which no control character reaches the terminal.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_short() {
+        let check = |seconds: f64, expected: &str| assert_eq!(age(seconds), expected);
+        check(0.4, "0s");
+        check(59.9, "59s");
+        check(60.0, "1m00s");
+        check(3_725.0, "1h02m");
+        check(90_000.0, "1d01h");
+        check(999.0 * 86_400.0, "999d00h");
+        check(-1.0, "0s");
+        check(f64::NAN, "0s");
+    }
+
+    #[test]
+    fn a_number_is_short() {
+        let check = |number: u64, expected: &str| assert_eq!(count(number), expected);
+        check(0, "0");
+        check(9_999_999, "9999999");
+        check(12_345_678, "12.3M");
+        check(1_234_567_890, "1.2G");
+        check(u64::MAX, "18446.7P");
+    }
+
+    #[test]
+    fn a_noun_agrees_with_its_number() {
+        assert_eq!(counted(0, "handler"), "0 handlers");
+        assert_eq!(counted(1, "handler"), "1 handler");
+        assert_eq!(counted(2, "handler"), "2 handlers");
+    }
+
+    #[test]
+    fn a_text_cannot_command_the_terminal() {
+        assert_eq!(clean("GET /\u{1b}[2J\u{9b}1m é\n"), "GET /?[2J?1m é?");
+    }
+}

@@ -1,0 +1,353 @@
+//! A pool: addresses, a kind of handler, and a balance that says how many there are.
+//!
+//! All that happens to it comes as an [`event::Event`] through one queue into one `match`. What a
+//! slot goes through is decided by [`life::step`], a pure function; [`population`] carries it out
+//! with [`birth`] and [`death`]; how a new generation takes the place of the old is the arithmetic
+//! of [`roll`]; [`look`] looks after the buffer, [`report`] tells. A pool believes nothing that a
+//! handler writes, and signals nobody whom the kernel does not call its child.
+
+mod birth;
+mod death;
+mod descriptors;
+mod event;
+#[allow(dead_code)] // taken before a kill
+mod evidence;
+mod fork;
+mod generation;
+mod life;
+mod look;
+#[allow(dead_code)] // asked by recycling
+mod memory;
+mod message;
+mod oom;
+mod population;
+mod report;
+mod respawn;
+mod roll;
+pub(crate) mod rules;
+mod slot;
+pub(crate) mod template;
+mod watch;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use event::{Event, Source};
+use oom::Oom;
+use respawn::{Alarm, Backoff, Budget};
+use roll::Roll;
+pub(crate) use roll::Step;
+use rules::Rules;
+use slot::{Process, Slot};
+use template::{Load, Pattern, Template};
+use watch::Watch;
+
+use crate::address::Listener;
+use crate::balance::Balance;
+use crate::error::{Doing, Error, Result};
+use crate::journal::{Entry, Kind};
+use crate::scoreboard::bell::{Bell, BellFiles};
+use crate::scoreboard::control::ControlPage;
+use crate::status::Totals;
+use crate::sys::clock;
+use crate::sys::poller::{Interest, Poller};
+
+/// After so many failures in a row nobody waits for more handlers any longer.
+const PATIENT: u32 = 3;
+
+/// What a pool is made of.
+pub(crate) struct Plan {
+    pub(crate) name: String,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) pattern: Pattern,
+    pub(crate) rules: Rules,
+    pub(crate) bounds: Bounds,
+    pub(crate) balance: Box<dyn Balance>,
+    pub(crate) load: Load,
+}
+
+/// Between which numbers of handlers the balance may choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) min: usize,
+    pub(crate) max: usize,
+}
+
+/// What a pool does on the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It serves.
+    Serving,
+    /// It serves, and says that it will not for long.
+    Announcing {
+        /// Until when newcomers are let in.
+        until: Duration,
+    },
+    /// It lets nobody in and finishes what it has.
+    Closing,
+}
+
+/// The state of a pool.
+pub(crate) struct Pool {
+    name: String,
+    load: Load,
+    /// What handlers of the current generation have in common.
+    pattern: Pattern,
+    rules: Rules,
+    /// As the operator says now, and as the pool was made.
+    bounds: Bounds,
+    configured: Bounds,
+    balance: Box<dyn Balance>,
+    why: String,
+    want: usize,
+
+    listeners: Vec<Listener>,
+    page: ControlPage,
+    bell_files: BellFiles,
+    bell: Bell,
+    poller: Poller,
+
+    templates: Vec<Template>,
+    roll: Option<Roll>,
+    /// The newest generation there has been.
+    newest: u64,
+    slots: Vec<Slot>,
+    tickets: u64,
+    boot: Backoff,
+    /// How fast handlers that died may be replaced.
+    budget: Budget,
+    alarm: Alarm,
+    oom: Oom,
+    /// Places whose last handler wanted no successor.
+    retired: usize,
+    /// Why the last one that could not start could not.
+    boot_problem: String,
+    ever_ready: bool,
+    /// The sums of handlers that are gone.
+    gone: Totals,
+    waits_gone: Vec<u64>,
+    cut: u64,
+    /// How many of the crashes have been told in the log.
+    crashes_told: u64,
+
+    watch: Watch,
+    /// What waited in each buffer at the last look.
+    stood: Vec<u32>,
+    accepted_seen: u64,
+    phase: Phase,
+    /// Whether everything is to end at once.
+    doomed: bool,
+    /// Why there is no going on.
+    verdict: Option<Error>,
+    /// What is to be written into the journal.
+    told: Vec<Entry>,
+}
+
+impl Pool {
+    /// Takes everything over that a pool needs; no process is made yet.
+    pub(crate) fn new(plan: Plan) -> Result<Self> {
+        Process::of(rustix::process::getpid())
+            .probe()
+            .doing("hold processes by descriptor (pidfd_open and waitid, Linux 5.4)")?;
+        let limits = descriptors::raise(plan.bounds.max, plan.listeners.len())?;
+        let bell_files = BellFiles::new().doing("create the bell page")?;
+        let pool = Self {
+            name: plan.name,
+            load: plan.load,
+            newest: plan.pattern.generation,
+            pattern: Pattern { descriptors: limits, ..plan.pattern },
+            budget: Budget::per_minute(plan.rules.crash_budget),
+            rules: plan.rules,
+            bounds: plan.bounds,
+            configured: plan.bounds,
+            balance: plan.balance,
+            why: String::new(),
+            want: 0,
+            listeners: plan.listeners,
+            page: ControlPage::new()
+                .doing("create the control page (memfd with seals, Linux 5.1)")?,
+            bell: Bell::of(&bell_files).doing("map the bell page")?,
+            bell_files,
+            poller: Poller::new(64).doing("create an epoll")?,
+            templates: Vec::new(),
+            roll: None,
+            slots: Vec::new(),
+            tickets: 0,
+            boot: Backoff::boot(),
+            alarm: Alarm::default(),
+            oom: Oom::now(),
+            retired: 0,
+            boot_problem: String::new(),
+            ever_ready: false,
+            gone: Totals::default(),
+            waits_gone: Vec::new(),
+            cut: 0,
+            crashes_told: 0,
+            watch: Watch::Asleep,
+            stood: Vec::new(),
+            accepted_seen: 0,
+            phase: Phase::Serving,
+            doomed: false,
+            verdict: None,
+            told: Vec::new(),
+        };
+        for (i, listener) in pool.listeners.iter().enumerate() {
+            pool.poller
+                .add(listener, Source::Listener(i).token(), Interest::ReadOnce)
+                .doing("watch an address")?;
+        }
+        Ok(pool)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reacts to what has happened since the last turn, without waiting for anything.
+    pub(crate) fn turn(&mut self) -> Result<()> {
+        let ready = self.poller.wait(Some(Duration::ZERO)).doing("look for events")?;
+        let mut events = Vec::with_capacity(ready.len());
+        for one in ready {
+            events.push(match Source::from_token(one.token) {
+                Source::Template(generation) => Event::TemplateSpoke(generation),
+                Source::Listener(_) => Event::Request,
+                Source::Channel(slot) => Event::Channel { slot, hung_up: one.hung_up },
+            });
+        }
+        self.add_expired(&mut events);
+        events.into_iter().for_each(|event| self.handle(event));
+        self.proceed();
+        self.populate();
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::TemplateSpoke(generation) => self.hear_template(generation),
+            Event::Channel { slot, hung_up } => self.hear_handler(slot, hung_up),
+            Event::Request => self.watch = self.watch.rouse(clock::now()),
+            Event::Expired(slot) => self.expired(slot),
+            Event::TemplateLate(generation) => self.template_late(generation),
+            Event::Look => self.look(),
+        }
+    }
+
+    /// A slot's patience has run out, unless an event just before has changed that.
+    fn expired(&mut self, slot: usize) {
+        let until = self.slots.get(slot).and_then(|slot| slot.until);
+        if until.is_some_and(|until| until <= clock::now()) {
+            self.apply(slot, life::Event::Expired);
+        }
+    }
+
+    fn add_expired(&mut self, events: &mut Vec<Event>) {
+        let now = clock::now();
+        let late = |until: Option<Duration>| until.is_some_and(|until| until <= now);
+        let expired = self.slots.iter().enumerate().filter(|(_, slot)| late(slot.until));
+        events.extend(expired.map(|(i, _)| Event::Expired(i)));
+        let templates = self.templates.iter().filter(|template| late(template.until));
+        events.extend(templates.map(|template| Event::TemplateLate(template.generation)));
+        if late(self.watch.next()) {
+            events.push(Event::Look);
+        }
+    }
+
+    /// Returns the next moment at which something is due without anything happening.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        let slots = self.slots.iter().filter_map(|slot| slot.until);
+        let templates = self.templates.iter().filter_map(|template| template.until);
+        let announced = match self.phase {
+            Phase::Announcing { until } => Some(until),
+            _ => None,
+        };
+        let others = [
+            self.watch.next(),
+            self.boot.pausing(clock::now()),
+            self.roll.as_ref().and_then(|roll| roll.proven_at(&self.rules.change)),
+            announced,
+            self.alarm.due(),
+        ];
+        slots.chain(templates).chain(others.into_iter().flatten()).min()
+    }
+
+    /// Goes on with what waits for its time or for the handlers: a roll, an announced stop.
+    fn proceed(&mut self) {
+        if let Phase::Announcing { until } = self.phase
+            && until <= clock::now()
+        {
+            self.close();
+        }
+        if let Some(entry) = self.alarm.calm(clock::now()) {
+            tracing::info!(pool = self.name, "{}", entry.reason);
+            self.tell(entry);
+        }
+        self.proceed_with_roll();
+    }
+
+    /// Something without which there is no going on has failed.
+    fn fail(&mut self, error: Error) {
+        tracing::error!(%error, pool = self.name, "the pool cannot go on");
+        self.verdict.get_or_insert(error);
+    }
+
+    pub(crate) fn verdict(&mut self) -> Option<Error> {
+        self.verdict.take()
+    }
+
+    fn tell(&mut self, entry: Entry) {
+        self.told.push(Entry { pool: Some(self.name.clone()), ..entry });
+    }
+
+    /// Returns what happened since it was last asked for.
+    pub(crate) fn told(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// Sets between which numbers of handlers the balance may choose; `None`: as configured.
+    pub(crate) fn set_bounds(&mut self, bounds: Option<Bounds>) -> Result<()> {
+        let bounds = bounds.unwrap_or(self.configured);
+        descriptors::raise(bounds.max, self.listeners.len())?;
+        self.bounds = bounds;
+        self.retired = 0;
+        Ok(())
+    }
+
+    pub(crate) const fn want(&self) -> usize {
+        self.want
+    }
+
+    /// Says why no more handlers become ready, if they do not.
+    pub(crate) fn cannot_grow(&self) -> Option<String> {
+        let gave_up = |backoff: &Backoff| backoff.in_a_row() >= PATIENT;
+        let any = gave_up(&self.boot) || self.slots.iter().any(|slot| gave_up(&slot.boots));
+        any.then(|| format!("pool `{}`: {}", self.name, self.boot_problem))
+    }
+
+    pub(crate) const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Begins a graceful stop: after the announcement no newcomers, then everybody finishes.
+    pub(crate) fn stop(&mut self, announce: Duration) {
+        match self.phase {
+            Phase::Serving if !announce.is_zero() => {
+                let until = clock::now().saturating_add(announce);
+                self.phase = Phase::Announcing { until };
+                self.tell(
+                    Entry::new(Kind::Stop, "announce", "newcomers are still served")
+                        .with("announce_s", announce.as_secs_f64()),
+                );
+            }
+            Phase::Serving => self.close(),
+            Phase::Announcing { .. } if announce.is_zero() => self.close(),
+            Phase::Announcing { .. } | Phase::Closing => {}
+        }
+    }
+}
+
+impl AsFd for Pool {
+    /// Readable when something has happened to the pool.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
+    }
+}

@@ -1,0 +1,261 @@
+//! Carrying out what the balance wants and what `life::step` decides.
+
+use std::time::Duration;
+
+use rustix::net::Shutdown;
+use rustix::process::Signal;
+
+use super::life::{Action, Event, State, step};
+use super::roll::{self, Aims};
+use super::slot::Slot;
+use super::{Phase, Pool, Step};
+use crate::handler::post::{FINISH, LEAVE};
+use crate::journal::{Cause, Entry, Kind};
+use crate::sys::{clock, signal as signals};
+
+/// How many births may be under way at once; about 250 requests fit into the template's socket.
+const BIRTHS: usize = 64;
+
+impl Pool {
+    /// Makes as many handlers as are wanted and dismisses the others, generation by generation.
+    pub(super) fn populate(&mut self) {
+        self.decide();
+        let current = self.pattern.generation;
+        let aims = self.aims();
+        self.dismiss_surplus(|slot| slot.stays(current), aims.new, Cause::Drain);
+        self.dismiss_surplus(|slot| slot.is_outgoing(current), aims.old, Cause::Change);
+        if !self.doomed && self.phase != Phase::Closing {
+            self.fill(current, aims.new);
+            if let Some(from) =
+                self.roll.as_ref().filter(|it| it.step.keeps_the_old()).map(|it| it.from)
+                && self.templates.iter().any(|it| it.generation == from)
+            {
+                self.fill(from, aims.old);
+            }
+        }
+        self.page.set_handlers(self.count(|slot| slot.state == State::Serving));
+    }
+
+    /// Returns how many handlers of the current generation there should be, and how many others.
+    fn aims(&self) -> Aims {
+        let current = self.pattern.generation;
+        let ready = self.count(|slot| slot.stays(current) && slot.state == State::Serving);
+        let Some(roll) = self.roll.as_ref().filter(|roll| roll.step.keeps_the_old()) else {
+            return roll::aims(self.want, ready, &self.rules.change);
+        };
+        // Those of the old generation whose places nobody can fill are filled by the new.
+        let old = self.count(|slot| slot.generation == roll.from && slot.stays_or_serves());
+        let orphaned = !self.templates.iter().any(|it| it.generation == roll.from);
+        let missing = if orphaned { self.want.saturating_sub(old) } else { 0 };
+        let canary = usize::from(!matches!(roll.step, Step::Failed(_)));
+        Aims { new: self.want.min(missing.max(canary)), old: self.want }
+    }
+
+    pub(super) fn count(&self, is: impl Fn(&Slot) -> bool) -> usize {
+        self.slots.iter().filter(|slot| is(slot)).count()
+    }
+
+    /// Dismisses the highest slots of a kind, so that `most` are left.
+    fn dismiss_surplus(&mut self, kind: impl Fn(&Slot) -> bool, most: usize, cause: Cause) {
+        let mut some: Vec<usize> =
+            (0..self.slots.len()).filter(|&i| kind(&self.slots[i])).collect();
+        // Whoever does not serve yet goes first.
+        let serves = |i: &usize| self.slots[*i].state == State::Serving;
+        some.sort_by_key(|i| (serves(i), std::cmp::Reverse(self.slots[*i].number)));
+        let surplus = some.len().saturating_sub(most);
+        for index in some.into_iter().take(surplus) {
+            let stops = self.phase == Phase::Closing;
+            let cause = if stops { Cause::Stop } else { cause };
+            self.slots[index].cause.get_or_insert(cause);
+            self.apply(index, Event::Unwanted);
+        }
+    }
+
+    /// Asks for handlers, but not for more at once than the template can hear.
+    fn fill(&mut self, generation: u64, aim: usize) {
+        let missing = aim.saturating_sub(self.count(|slot| slot.stays(generation)));
+        if missing == 0 || self.boot.pausing(clock::now()).is_some() {
+            return;
+        }
+        let template = self.templates.iter().find(|it| it.generation == generation);
+        if template.is_none() {
+            self.fork_template(generation);
+        }
+        let alive = |it: &super::Template| it.generation == generation && it.is_hearing();
+        if !self.templates.iter().any(alive) {
+            return;
+        }
+        let unborn = |slot: &Slot| slot.occupant.as_ref().is_some_and(|it| it.process.is_none());
+        let room = BIRTHS.saturating_sub(self.count(unborn));
+        for _ in 0..missing.min(room) {
+            let number = self.free_number(generation);
+            let index = self.vacant();
+            let slot = &mut self.slots[index];
+            (slot.number, slot.generation, slot.cause) = (number, generation, None);
+            self.apply(index, Event::Wanted);
+        }
+    }
+
+    /// Returns a vacant slot; makes one if there is none.
+    fn vacant(&mut self) -> usize {
+        let vacant = self.slots.iter().position(|slot| slot.state == State::Vacant);
+        vacant.unwrap_or_else(|| {
+            self.slots.push(Slot::new());
+            self.slots.len() - 1
+        })
+    }
+
+    /// Returns the lowest number that no handler of the generation has who is to stay.
+    fn free_number(&self, generation: u64) -> usize {
+        let mut taken: Vec<usize> = self
+            .slots
+            .iter()
+            .filter(|slot| slot.stays(generation))
+            .map(|slot| slot.number)
+            .collect();
+        taken.sort_unstable();
+        taken.iter().enumerate().find(|(i, number)| i != *number).map_or(taken.len(), |(i, _)| i)
+    }
+
+    fn decide(&mut self) {
+        if self.phase == Phase::Closing || self.verdict.is_some() {
+            self.want = 0;
+            return;
+        }
+        let reading = self.reading();
+        let decision = self.balance.decide(&reading);
+        let most = self.bounds.max.saturating_sub(self.retired);
+        let want = decision.target.clamp(self.bounds.min, self.bounds.max).min(most);
+        if want != self.want {
+            self.tell(
+                Entry::new(Kind::Scale, "balance", decision.why.clone())
+                    .with("from", self.want as f64)
+                    .with("to", want as f64)
+                    .with("min", self.bounds.min as f64)
+                    .with("max", self.bounds.max as f64)
+                    .with("busy", reading.busy as f64)
+                    .with("depth", reading.depth.into()),
+            );
+        }
+        (self.want, self.why) = (want, decision.why);
+    }
+
+    /// Lets an event happen to a slot and does what follows from it.
+    pub(super) fn apply(&mut self, index: usize, event: Event) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let (next, action) = step(slot.state, event);
+        if next != slot.state || event == Event::Expired {
+            slot.state = next;
+            slot.until = next
+                .patience(&self.rules.times)
+                .map(|patience| clock::now().saturating_add(patience));
+        }
+        match action {
+            Action::Nothing => {}
+            Action::Fork => self.ask_for_handler(index),
+            Action::Dismiss => self.dismiss(index),
+            Action::Terminate => self.condemn(index, Signal::TERM),
+            Action::Kill => self.condemn(index, Signal::KILL),
+            Action::Bury => self.bury(index),
+        }
+    }
+
+    /// Orders a handler to finish and leave; closing the channel wakes all its threads.
+    fn dismiss(&mut self, index: usize) {
+        let order = if self.phase == Phase::Closing { FINISH } else { LEAVE };
+        let Some(occupant) = &mut self.slots[index].occupant else { return };
+        occupant.dismissed = true;
+        if let Some(channel) = &occupant.channel {
+            // Where there is no room for the word, the silence after it says nearly the same.
+            let _ = rustix::io::write(channel, &[order]);
+            let _ = rustix::net::shutdown(channel, Shutdown::Write);
+        }
+    }
+
+    /// Ends the process of a slot.
+    pub(super) fn condemn(&mut self, index: usize, signal: Signal) {
+        let Some(occupant) = &mut self.slots[index].occupant else { return };
+        let again = std::mem::replace(&mut occupant.condemned, true);
+        let is_deaf = occupant.channel.is_none();
+        if let Some(process) = &occupant.process {
+            if !self.doomed && !again {
+                let (pid, name) = (process.pid.as_raw_pid(), signals::name(signal.as_raw()));
+                tracing::warn!(slot = index, pid, "a handler took too long, ending it: {name}");
+            }
+            if !process.signal(signal) {
+                let since = process.since;
+                self.not_ours(index, since);
+            }
+        } else if is_deaf {
+            // Never heard of and deaf: there is no such process any more.
+            self.apply(index, Event::NotForked);
+        } else if self.phase != Phase::Closing {
+            self.template_hangs(self.slots[index].generation);
+        }
+        // Else the template is on its way out; what it bore last is still told.
+    }
+
+    /// The kernel does not call it our child: not yet, because its go-between still lives, or
+    /// never, because the template lied.
+    fn not_ours(&mut self, index: usize, since: Duration) {
+        let now = clock::now();
+        if now.saturating_sub(since) < Duration::from_secs(1) {
+            self.slots[index].until = Some(now + Duration::from_millis(5));
+        } else {
+            self.apply(index, Event::NotForked);
+        }
+    }
+
+    /// A handler is still in the making, and its time is up.
+    fn template_hangs(&mut self, generation: u64) {
+        if let Some(template) = self.templates.iter_mut().find(|it| it.generation == generation) {
+            template.kill();
+        }
+        let limit = self.rules.times.boot.as_secs_f64();
+        self.boot_failed(
+            generation,
+            &format!("the application was not loaded, or not forked, within {limit} s"),
+        );
+    }
+
+    /// Lets nobody in any more; everybody empties the buffers, finishes and leaves.
+    pub(super) fn close(&mut self) {
+        if self.phase == Phase::Closing {
+            return;
+        }
+        let alive = self.count(|slot| slot.state.has_process());
+        let grace = self.rules.times.grace;
+        tracing::info!(pool = self.name, handlers = alive, grace_s = grace.as_secs(), "stopping");
+        self.phase = Phase::Closing;
+        self.listeners.iter().for_each(crate::address::Listener::close_door);
+        self.dismiss_templates();
+        self.tell(
+            Entry::new(Kind::Stop, "grace", "newcomers are refused, handlers finish and leave")
+                .with("handlers", alive as f64)
+                .with("grace_s", grace.as_secs_f64()),
+        );
+    }
+
+    /// Ends everything at once.
+    pub(crate) fn doom(&mut self) {
+        self.close();
+        self.doomed = true;
+        for index in 0..self.slots.len() {
+            self.slots[index].cause.get_or_insert(Cause::Stop);
+            self.apply(index, Event::Doom);
+        }
+        self.templates.iter_mut().for_each(super::Template::kill);
+    }
+
+    /// Tells whether nothing is left of the pool after a stop.
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase == Phase::Closing
+            && self.templates.is_empty()
+            && !self.slots.iter().any(|slot| slot.state.has_process())
+    }
+
+    /// Connections that were cut off because their time was up.
+    pub(crate) const fn cut(&self) -> u64 {
+        self.cut
+    }
+}
