@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc as queue, watch};
 
 use super::Departure;
 use super::connection::Connection;
+use super::guest::{Arrival, Guest};
 use super::post::{Order, Post, ROPE, Seat};
 use super::race::{Outcome, Racer, Stop};
 use super::requests::{Requests, Unfinished};
@@ -86,7 +87,7 @@ pub(crate) struct Terms {
 }
 
 /// The connections that one pair of gate and runtime holds.
-struct Room {
+pub(super) struct Room {
     post: Arc<Post>,
     thread: usize,
     terms: Terms,
@@ -114,7 +115,7 @@ impl Room {
         self.post.telemetry.line(self.thread).opened();
     }
 
-    fn leave(&self, aborted: bool) {
+    pub(super) fn leave(&self, aborted: bool) {
         let line = self.post.telemetry.line(self.thread);
         if self.terms.connection_is_request {
             line.requested();
@@ -160,32 +161,6 @@ impl Room {
     fn is_over_its_share(&self) -> bool {
         let pairs = self.post.control.handlers() * self.post.seat.threads as u64;
         self.open() as u64 > self.post.bell.open() / pairs + SLACK
-    }
-}
-
-/// Marks the end of a connection, however it ends.
-struct Guest {
-    room: Arc<Room>,
-    aborted: bool,
-    /// Its one request, where that has a deadline.
-    request: Option<Unfinished>,
-}
-
-impl Guest {
-    /// Serves until the end, or until the handler was told that it takes too long.
-    async fn serve(mut self, serving: impl Future<Output = ()>) {
-        match &self.request {
-            None => serving.await,
-            Some(request) => {
-                self.aborted = request.deadline().bound(serving).await.is_none();
-            }
-        }
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.room.leave(self.aborted || std::thread::panicking());
     }
 }
 
@@ -263,11 +238,11 @@ where
         let _ = started.send(());
         while let Some(Arrival { connection, request }) = arrivals.recv().await {
             room.received();
-            let mut guest = Guest { room: Arc::clone(&room), aborted: false, request };
+            let guest = Guest::new(Arc::clone(&room), request);
             // What panics before its first await must not end the runtime either.
             match catch_unwind(AssertUnwindSafe(|| handler(connection))) {
                 Ok(serving) => drop(tokio::spawn(guest.serve(serving))),
-                Err(_) => guest.aborted = true,
+                Err(_) => guest.abort(),
             }
         }
         while room.open() > 0 {
@@ -275,24 +250,6 @@ where
         }
         Departure::Done
     })
-}
-
-/// A connection on its way from the gate to the runtime.
-struct Arrival {
-    connection: Connection,
-    /// Its one request, where that has a deadline.
-    request: Option<Unfinished>,
-}
-
-impl Arrival {
-    fn new(connection: Connection, room: &Room) -> Self {
-        let requests = room.requests.as_ref().filter(|_| room.terms.connection_is_request);
-        let request = requests.map(|requests| requests.begin(connection.waited()));
-        match request.as_ref().map(Unfinished::deadline) {
-            Some(deadline) => Self { connection: connection.until(deadline), request },
-            None => Self { connection, request },
-        }
-    }
 }
 
 /// The gate's side: races, accepts, hands over.
@@ -351,7 +308,11 @@ impl Gate {
     fn admit(&self, connection: Connection) -> Result<(), Stop> {
         self.room.enter();
         // A runtime that is gone can serve nothing any more.
-        let arrival = Arrival::new(connection, &self.room);
+        let requests = self.room.requests.as_ref();
+        let arrival = match requests.filter(|_| self.room.terms.connection_is_request) {
+            Some(requests) => Arrival::with_deadline(connection, requests),
+            None => Arrival { connection, request: None },
+        };
         self.hand_over.send(arrival).map_err(|_| Stop::Depart(Departure::Broken))
     }
 

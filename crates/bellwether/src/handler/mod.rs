@@ -10,6 +10,8 @@ mod connection;
 mod deadline;
 #[cfg(feature = "tokio")]
 pub(crate) mod gate;
+#[cfg(feature = "tokio")]
+mod guest;
 mod patience;
 pub(crate) mod post;
 pub(crate) mod race;
