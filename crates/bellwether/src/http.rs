@@ -1,5 +1,7 @@
 //! HTTP/1.1 and HTTP/2 for any tower service, by hyper.
 
+mod reply;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,10 +15,12 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use reply::Reply;
 use tower_service::Service;
 
 use crate::error::{BoxError, Result};
 use crate::handler::gate::Terms;
+use crate::handler::requests::Unfinished;
 use crate::handler::{Connection, Shift, Stream};
 use crate::server::Server;
 use crate::spawner::Stopped;
@@ -41,6 +45,13 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// tells the others to go (`Connection: close`, GOAWAY). One thread holds at most
 /// [`CONNECTIONS`] connections. A client has 30 s for the head of a request; one that never asks
 /// is sent away after as long.
+///
+/// Where the server sets deadlines, each request carries its [`Deadline`](crate::Deadline) as an
+/// extension, labelled with its method and path. A service that has not answered by the soft
+/// deadline is dropped in the middle of its work, and the client gets 503; the other requests of
+/// the handler go on. Once the head of the answer is sent the soft deadline is void, but the
+/// request lasts, as far as the hard deadline goes, until its body has ended or its client is
+/// gone. The time in the buffer counts for the first request of a connection.
 ///
 /// Open the address with [`Defer::ON`](crate::Defer::ON): in HTTP the client speaks first.
 ///
@@ -81,8 +92,7 @@ where
             let service = starting.await?;
             let protocol = protocol();
             Ok(move |connection| {
-                let asked = Arc::new(AtomicBool::new(false));
-                let service = Counted { service: service.clone(), shift: shift.clone(), asked };
+                let service = Counted::new(service.clone(), &shift, &connection);
                 talk(protocol.clone(), connection, service, shift.clone())
             })
         }
@@ -168,34 +178,64 @@ async fn first_of<A: Future, B: Future>(one: A, other: B) -> First<A::Output, B:
     .await
 }
 
-/// A service whose requests are counted.
+/// A service whose requests are counted, and bounded where they have deadlines.
 #[derive(Clone)]
 struct Counted<V> {
     service: V,
     shift: Shift,
+    /// How long the connection waited in the buffer.
+    waited: Option<Duration>,
     /// Whether a request has come over this connection.
     asked: Arc<AtomicBool>,
 }
 
-impl<V: Service<Request<Incoming>>> Service<Request<Incoming>> for Counted<V>
+impl<V> Counted<V> {
+    fn new(service: V, shift: &Shift, connection: &Connection) -> Self {
+        let asked = Arc::new(AtomicBool::new(false));
+        Self { service, shift: shift.clone(), waited: connection.waited(), asked }
+    }
+
+    /// A request has come: it is given a deadline, where there is one.
+    fn begin(&self, request: &mut Request<Incoming>) -> Option<Unfinished> {
+        let is_first = !self.asked.swap(true, Ordering::Relaxed);
+        let begun = self.shift.begin(self.waited.filter(|_| is_first))?;
+        let deadline = begun.deadline();
+        deadline.label(&format!("{} {}", request.method(), request.uri().path()));
+        request.extensions_mut().insert(deadline);
+        Some(begun)
+    }
+}
+
+impl<V, B> Service<Request<Incoming>> for Counted<V>
 where
+    V: Service<Request<Incoming>, Response = Response<B>>,
     V::Future: Send + 'static,
 {
-    type Response = V::Response;
+    type Response = Response<Reply<B>>;
     type Error = V::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<V::Response, V::Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, V::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), V::Error>> {
         self.service.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        self.asked.store(true, Ordering::Relaxed);
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        let begun = self.begin(&mut request);
+        let version = request.version();
         let (answering, shift) = (self.service.call(request), self.shift.clone());
         Box::pin(async move {
-            let answer = answering.await;
+            let answer = in_time(answering, begun.as_ref()).await;
             shift.count_request();
-            answer
+            let Some(answer) = answer else { return Ok(Reply::too_late(version)) };
+            answer.map(|response| response.map(|body| Reply::theirs(body, begun)))
         })
+    }
+}
+
+/// Waits for an answer; `None` when the soft deadline came first.
+async fn in_time<F: Future>(answering: F, request: Option<&Unfinished>) -> Option<F::Output> {
+    match request {
+        None => Some(answering.await),
+        Some(request) => request.deadline().bound(answering).await,
     }
 }

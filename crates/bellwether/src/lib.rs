@@ -51,7 +51,7 @@ mod sys;
 pub use address::{Address, Defer, Listener, Options};
 pub use buffer::Buffer;
 pub use error::{BoxError, Error, Result};
-pub use handler::{Connection, Handler, Seat};
+pub use handler::{Connection, Deadline, Handler, Seat};
 #[cfg(feature = "tokio")]
 pub use handler::{Shift, Stream};
 pub use notification::Notification;

@@ -18,8 +18,10 @@ use tokio::sync::{Notify, mpsc as queue, watch};
 
 use super::Departure;
 use super::connection::Connection;
+use super::guest::{Arrival, Guest};
 use super::post::{Order, Post, ROPE, Seat};
 use super::race::{Outcome, Racer, Stop};
+use super::requests::{Requests, Unfinished};
 use crate::error::BoxError;
 use crate::sys::clock;
 
@@ -65,6 +67,14 @@ impl Shift {
     pub(crate) fn count_request(&self) {
         self.room.post.telemetry.line(self.seat.thread).requested();
     }
+
+    /// A request of such a protocol is to be served that has waited so long already.
+    ///
+    /// `None` where requests have no deadlines.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn begin(&self, waited: Option<Duration>) -> Option<Unfinished> {
+        self.room.requests.as_ref().map(|requests| requests.begin(waited))
+    }
 }
 
 /// How a pool of asynchronous handlers counts and bounds.
@@ -77,10 +87,12 @@ pub(crate) struct Terms {
 }
 
 /// The connections that one pair of gate and runtime holds.
-struct Room {
+pub(super) struct Room {
     post: Arc<Post>,
     thread: usize,
     terms: Terms,
+    /// Where requests have deadlines.
+    requests: Option<Arc<Requests>>,
     open: AtomicUsize,
     /// Connections handed over that the runtime has not taken yet.
     handed_over: AtomicUsize,
@@ -103,7 +115,7 @@ impl Room {
         self.post.telemetry.line(self.thread).opened();
     }
 
-    fn leave(&self, aborted: bool) {
+    pub(super) fn leave(&self, aborted: bool) {
         let line = self.post.telemetry.line(self.thread);
         if self.terms.connection_is_request {
             line.requested();
@@ -152,18 +164,6 @@ impl Room {
     }
 }
 
-/// Marks the end of a connection, however it ends.
-struct Guest {
-    room: Arc<Room>,
-    panicked: bool,
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.room.leave(self.panicked || std::thread::panicking());
-    }
-}
-
 /// Serves with all pairs of this handler until it is time to leave.
 pub(crate) fn live<S, F, H, T>(start: &S, post: &Arc<Post>, terms: Terms) -> Departure
 where
@@ -192,6 +192,7 @@ where
         post: Arc::clone(post),
         thread,
         terms,
+        requests: Requests::of_thread(post, thread),
         open: AtomicUsize::new(0),
         handed_over: AtomicUsize::new(0),
         gate_waits: AtomicBool::new(false),
@@ -215,7 +216,7 @@ where
 fn serve<S, F, H, T>(
     start: &S,
     shift: Shift,
-    mut arrivals: queue::UnboundedReceiver<Connection>,
+    mut arrivals: queue::UnboundedReceiver<Arrival>,
     started: mpsc::Sender<()>,
 ) -> Departure
 where
@@ -235,16 +236,13 @@ where
             Err(error) => return room.post.not_started(&error),
         };
         let _ = started.send(());
-        while let Some(connection) = arrivals.recv().await {
+        while let Some(Arrival { connection, request }) = arrivals.recv().await {
             room.received();
-            let mut guest = Guest { room: Arc::clone(&room), panicked: false };
+            let guest = Guest::new(Arc::clone(&room), request);
             // What panics before its first await must not end the runtime either.
             match catch_unwind(AssertUnwindSafe(|| handler(connection))) {
-                Ok(serving) => drop(tokio::spawn(async move {
-                    let _guest = guest;
-                    serving.await;
-                })),
-                Err(_) => guest.panicked = true,
+                Ok(serving) => drop(tokio::spawn(guest.serve(serving))),
+                Err(_) => guest.abort(),
             }
         }
         while room.open() > 0 {
@@ -257,7 +255,7 @@ where
 /// The gate's side: races, accepts, hands over.
 struct Gate {
     room: Arc<Room>,
-    hand_over: queue::UnboundedSender<Connection>,
+    hand_over: queue::UnboundedSender<Arrival>,
     /// Until when it takes more than its fair share, because others do not take theirs.
     rude_until: Duration,
 }
@@ -310,7 +308,12 @@ impl Gate {
     fn admit(&self, connection: Connection) -> Result<(), Stop> {
         self.room.enter();
         // A runtime that is gone can serve nothing any more.
-        self.hand_over.send(connection).map_err(|_| Stop::Depart(Departure::Broken))
+        let requests = self.room.requests.as_ref();
+        let arrival = match requests.filter(|_| self.room.terms.connection_is_request) {
+            Some(requests) => Arrival::with_deadline(connection, requests),
+            None => Arrival { connection, request: None },
+        };
+        self.hand_over.send(arrival).map_err(|_| Stop::Depart(Departure::Broken))
     }
 
     /// Waits until a connection has ended, at a time when nothing else is heard.

@@ -3,19 +3,26 @@
 //! The spawner gives each handler a [`post::Post`]: its seat, the listeners, its pages and a
 //! channel to the spawner. Blocking handlers race in [`race`], one racer a thread; asynchronous
 //! ones race in [`gate`], a thread that accepts and hands over to a runtime. Both read the
-//! answer of `accept` through [`refusal`] and end with a [`Departure`], which is the exit status.
+//! answer of `accept` through [`refusal`], keep a [`deadline`] for each of their [`requests`] where
+//! there are any, and end with a [`Departure`], which is the exit status.
 
 mod connection;
+mod deadline;
 #[cfg(feature = "tokio")]
 pub(crate) mod gate;
+#[cfg(feature = "tokio")]
+mod guest;
 mod patience;
 pub(crate) mod post;
 pub(crate) mod race;
 pub(crate) mod refusal;
+pub(crate) mod requests;
 #[cfg(feature = "tokio")]
 mod stream;
 
 pub use connection::Connection;
+pub use deadline::Deadline;
+pub(crate) use deadline::Deadlines;
 #[cfg(feature = "tokio")]
 pub use gate::Shift;
 pub use post::Seat;

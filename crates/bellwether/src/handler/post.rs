@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::Departure;
+use super::{Deadlines, Departure};
 use crate::address::Listener;
 use crate::error::BoxError;
 use crate::notification::{Notification, Waiter};
@@ -91,6 +91,7 @@ pub(crate) struct Post {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) notification: Notification,
     pub(crate) orphan_grace: Duration,
+    pub(crate) deadlines: Deadlines,
     pub(crate) telemetry: Telemetry,
     pub(crate) control: ControlView,
     pub(crate) bell: Bell,

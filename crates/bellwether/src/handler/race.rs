@@ -2,7 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::net::SocketFlags;
@@ -11,6 +11,7 @@ use super::connection::{Accepted, Connection};
 use super::patience::Patience;
 use super::post::{CHANNEL, Order, Post, ROPE};
 use super::refusal::{OncePerSecond, Pauses, Refusal};
+use super::requests::Requests;
 use super::{Departure, Handler};
 use crate::notification::{Waiter, Wake};
 use crate::scoreboard::telemetry::Line;
@@ -31,7 +32,7 @@ fn one_thread<H: Handler>(mut handler: H, post: &Post, thread: usize) -> Departu
     let pristine = handler.clone();
     let started = handler.start(&post.seat(thread));
     match started.and_then(|()| Ok(Racer::new(post, thread)?)) {
-        Ok(mut racer) => racer.race(&mut handler, &pristine),
+        Ok(racer) => racer.serving().race(&mut handler, &pristine),
         Err(error) => post.not_started(&error),
     }
 }
@@ -94,6 +95,8 @@ pub(crate) struct Racer<'a> {
     pauses: Pauses,
     losses_in_a_row: u32,
     flags: SocketFlags,
+    /// The requests that this thread itself serves, where they have deadlines.
+    requests: Option<Arc<Requests>>,
 }
 
 impl<'a> Racer<'a> {
@@ -112,7 +115,14 @@ impl<'a> Racer<'a> {
             pauses: Pauses::default(),
             losses_in_a_row: 0,
             flags: SocketFlags::empty(),
+            requests: None,
         })
+    }
+
+    /// Lets this thread serve what it wins.
+    fn serving(mut self) -> Self {
+        self.requests = Requests::of_thread(self.post, self.thread);
+        self
     }
 
     /// Lets accepted connections not block.
@@ -276,7 +286,13 @@ impl<'a> Racer<'a> {
         connection: Connection,
     ) -> Result<(), Stop> {
         self.line.busy();
+        let request = self.requests.as_ref().map(|it| it.begin(connection.waited()));
+        let connection = match &request {
+            Some(request) => connection.until(request.deadline()),
+            None => connection,
+        };
         let served = catch_unwind(AssertUnwindSafe(|| handler.handle(connection)));
+        drop(request);
         self.line.requested();
         if served.is_ok() {
             self.line.completed();

@@ -10,10 +10,14 @@ mod birth;
 mod death;
 mod descriptors;
 mod event;
+#[allow(dead_code)] // taken before a kill
+mod evidence;
 mod fork;
 mod generation;
 mod life;
 mod look;
+#[allow(dead_code)] // asked by recycling
+mod memory;
 mod message;
 mod oom;
 mod population;

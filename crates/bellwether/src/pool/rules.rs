@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::handler::Deadlines;
 
 /// Everything that an operator may set about the life of a pool's handlers.
 #[derive(Clone, Debug)]
@@ -41,15 +42,6 @@ pub(crate) struct ChangeRules {
     pub(crate) unavailable: Amount,
     /// How many old generations may still be finishing their requests.
     pub(crate) old_generations: usize,
-}
-
-/// How long one request may take, its time in the buffer included.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Deadlines {
-    /// When the handler is told.
-    pub(crate) soft: Option<Duration>,
-    /// When the spawner ends the handler.
-    pub(crate) hard: Option<Duration>,
 }
 
 /// When a handler has served long enough and another takes its place.

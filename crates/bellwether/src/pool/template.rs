@@ -22,8 +22,8 @@ use super::slot::Process;
 use super::{descriptors as limits, fork};
 use crate::address::Listener;
 use crate::error::BoxError;
-use crate::handler::Departure;
 use crate::handler::post::{Order, Post, Seat};
+use crate::handler::{Deadlines, Departure};
 use crate::notification::Notification;
 use crate::scoreboard::bell::{Bell, BellFiles};
 use crate::scoreboard::control::ControlPage;
@@ -43,6 +43,7 @@ pub(crate) struct Pattern {
     pub(crate) threads: usize,
     pub(crate) notification: Notification,
     pub(crate) orphan_grace: Duration,
+    pub(crate) deadlines: Deadlines,
     /// The limits of open descriptors as they were before the spawner raised them.
     pub(crate) descriptors: Rlimit,
     /// Descriptors that the application had opened before the server started.
@@ -216,6 +217,7 @@ impl<'a> Workshop<'a> {
             listeners: std::mem::take(self.0.listeners),
             notification: pattern.notification,
             orphan_grace: pattern.orphan_grace,
+            deadlines: pattern.deadlines,
             telemetry,
             control,
             bell,

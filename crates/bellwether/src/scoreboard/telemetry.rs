@@ -6,9 +6,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::mark::{self, Mark};
+pub(crate) use super::snapshot::Snapshot;
 use crate::sys::clock;
 use crate::sys::memory::{self, Page, View};
 
@@ -26,10 +29,10 @@ pub(crate) const WAIT_BUCKETS: usize = 24;
 const LINES: usize = WAITS + WAIT_BUCKETS;
 
 /// "bell" and the version of this layout.
-const LAYOUT_MARK: u64 = 0x6265_6c6c_0000_0001;
+const LAYOUT_MARK: u64 = 0x6265_6c6c_0000_0002;
 
 // The words of one thread: one cache line. Each word has one writer: the thread that races, or (for
-// the last three) the thread that serves, where those are two.
+// the last four) the thread that serves, where those are two; for SINCE, whoever holds its `Mark`.
 const STATE: usize = 0;
 const WAKEUPS: usize = 1;
 const WINS: usize = 2;
@@ -37,13 +40,19 @@ const LOSSES: usize = 3;
 const COMPLETED: usize = 4;
 const ABORTED: usize = 5;
 const REQUESTS: usize = 6;
+const SINCE: usize = 7;
 const LINE: usize = 8;
 
 const IDLE: u64 = 1;
 const BUSY: u64 = 2;
 
+/// After the lines of all threads come their labels, so that a line stays one cache line.
 const fn words(threads: usize) -> usize {
-    LINES + LINE * threads
+    label_at(threads, threads)
+}
+
+const fn label_at(threads: usize, thread: usize) -> usize {
+    LINES + LINE * threads + mark::WORDS * thread
 }
 
 /// Creates the file behind the page of one handler.
@@ -54,7 +63,10 @@ pub(crate) fn file(threads: usize) -> io::Result<OwnedFd> {
 }
 
 /// The handler's side: it writes, and forgets.
-pub(crate) struct Telemetry(Page);
+pub(crate) struct Telemetry {
+    page: Arc<Page>,
+    threads: usize,
+}
 
 impl Telemetry {
     pub(crate) fn map(fd: impl AsFd, threads: usize, forked_at: Duration) -> io::Result<Self> {
@@ -62,12 +74,18 @@ impl Telemetry {
         let ns = u64::try_from(forked_at.as_nanos()).unwrap_or(0);
         page[FORKED_AT].store(ns, Ordering::Relaxed);
         page[LAYOUT].store(LAYOUT_MARK, Ordering::Release);
-        Ok(Self(page))
+        Ok(Self { page: Arc::new(page), threads })
     }
 
     /// Returns the line of one thread.
     pub(crate) fn line(&self, thread: usize) -> Line<'_> {
-        Line { page: &self.0, base: LINES + LINE * thread }
+        Line { page: &self.page, base: LINES + LINE * thread }
+    }
+
+    /// Returns the place where one thread says what its oldest request is.
+    pub(crate) fn mark(&self, thread: usize) -> Mark {
+        let (since, label) = (LINES + LINE * thread + SINCE, label_at(self.threads, thread));
+        Mark::new(Arc::clone(&self.page), since, label)
     }
 }
 
@@ -184,6 +202,7 @@ impl TelemetryView {
             self.add_line(&mut sum, LINES + LINE * thread);
         }
         sum.open = open.max(sum.wins.saturating_sub(sum.completed.saturating_add(sum.aborted)));
+        sum.oldest = sum.oldest.map(|since| since.min(clock::now()));
         let layout = self.view.get(LAYOUT);
         let blank = layout == 0 && sum == Snapshot::default();
         if (layout == LAYOUT_MARK || blank) && open <= sum.wins && sum.is_consistent() {
@@ -194,6 +213,8 @@ impl TelemetryView {
 
     fn add_line(&self, sum: &mut Snapshot, base: usize) {
         let get = |word| self.view.get(base + word);
+        let since = Some(get(SINCE)).filter(|since| *since != 0).map(Duration::from_nanos);
+        sum.oldest = [sum.oldest, since].into_iter().flatten().min();
         sum.requests = sum.requests.saturating_add(get(REQUESTS));
         sum.aborted = sum.aborted.saturating_add(get(ABORTED));
         sum.completed = sum.completed.saturating_add(get(COMPLETED));
@@ -208,53 +229,22 @@ impl TelemetryView {
         }
     }
 
+    /// Returns what the handler says of its oldest unfinished request; `None` when there is none.
+    ///
+    /// At most 63 characters, all of which can be shown. Apart from the snapshot, because it is
+    /// wanted seldom.
+    #[allow(dead_code)] // asked before a kill
+    pub(crate) fn label_of_oldest(&self) -> Option<String> {
+        let since = |thread| self.view.get(LINES + LINE * thread + SINCE);
+        let begun = (0..self.threads).filter(|thread| since(*thread) != 0);
+        let oldest = begun.min_by_key(|thread| since(*thread))?;
+        let base = label_at(self.threads, oldest);
+        Some(mark::read(|word| self.view.get(base + word)))
+    }
+
     fn first_accept(&self) -> Option<Duration> {
         let (forked, accepted) = (self.view.get(FORKED_AT), self.view.get(FIRST_ACCEPT_AT));
         accepted.checked_sub(forked).filter(|_| forked > 0).map(Duration::from_nanos)
-    }
-}
-
-/// What a handler says about itself, checked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Snapshot {
-    /// Threads that wait.
-    pub(crate) idle: usize,
-    /// Threads that serve.
-    pub(crate) busy: usize,
-    pub(crate) wakeups: u64,
-    pub(crate) wins: u64,
-    pub(crate) losses: u64,
-    pub(crate) completed: u64,
-    pub(crate) aborted: u64,
-    pub(crate) requests: u64,
-    /// Connections accepted and not yet ended.
-    pub(crate) open: u64,
-    pub(crate) accept_errors: u64,
-    /// From the fork to the first accepted connection.
-    pub(crate) first_accept: Option<Duration>,
-    pub(crate) waits: [u64; WAIT_BUCKETS],
-    /// Whether the page contradicts itself, so that nothing of it can be believed.
-    pub(crate) corrupt: bool,
-}
-
-/// Beyond any count a handler can reach in a life (10^6 a second for 35 years).
-const BELIEVABLE: u64 = 1 << 50;
-
-impl Snapshot {
-    fn is_consistent(&self) -> bool {
-        let small = self.wakeups < BELIEVABLE
-            && self.requests < BELIEVABLE
-            && self.accept_errors < BELIEVABLE
-            && self.waits.iter().all(|&count| count <= self.wakeups);
-        !self.corrupt
-            && small
-            && self.completed.saturating_add(self.aborted) <= self.wins
-            && self.wins.saturating_add(self.losses) <= self.wakeups
-    }
-
-    /// Tells whether counters ran backwards since an earlier snapshot of the same handler.
-    pub(crate) const fn contradicts(&self, earlier: &Self) -> bool {
-        self.wins < earlier.wins || self.wakeups < earlier.wakeups || self.losses < earlier.losses
     }
 }
 
@@ -263,6 +253,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::scoreboard::mark::Label;
+    use crate::scoreboard::snapshot::BELIEVABLE;
 
     fn pair(threads: usize) -> (Page, TelemetryView) {
         let fd = file(threads).unwrap();
@@ -298,6 +290,44 @@ mod tests {
         assert!(!view.snapshot().corrupt);
         page[LINES + STATE].store(77, Ordering::Relaxed);
         assert!(view.snapshot().corrupt, "a state that does not exist");
+        page[LINES + STATE].store(IDLE, Ordering::Relaxed);
+        page[LINES + SINCE].store(1, Ordering::Relaxed);
+        assert!(!view.snapshot().corrupt);
+        page[LINES + WINS].store(0, Ordering::Relaxed);
+        assert!(view.snapshot().corrupt, "an unfinished request that was never won");
+    }
+
+    #[test]
+    fn the_oldest_request_of_all_threads_is_seen_with_its_label() {
+        let fd = file(3).unwrap();
+        let view = TelemetryView::map(&fd, 3).unwrap();
+        let telemetry = Telemetry::map(&fd, 3, Duration::from_nanos(1)).unwrap();
+        assert_eq!((view.snapshot().oldest, view.label_of_oldest()), (None, None));
+        telemetry.line(0).woke();
+        telemetry.line(0).won(None);
+        telemetry.mark(0).set(7_000, &Label::of("GET /young"));
+        telemetry.mark(2).set(5_000, &Label::of("GET /old"));
+        let seen = view.snapshot();
+        assert_eq!(seen.oldest, Some(Duration::from_micros(5)));
+        assert_eq!(seen.age_of_oldest(Duration::from_micros(8)), Some(Duration::from_micros(3)));
+        assert_eq!(view.label_of_oldest().as_deref(), Some("GET /old"));
+        telemetry.mark(2).clear();
+        assert_eq!(view.label_of_oldest().as_deref(), Some("GET /young"));
+        telemetry.mark(0).clear();
+        assert_eq!((view.snapshot().oldest, view.label_of_oldest()), (None, None));
+    }
+
+    #[test]
+    fn a_request_from_the_future_has_no_age() {
+        let fd = file(1).unwrap();
+        let view = TelemetryView::map(&fd, 1).unwrap();
+        let telemetry = Telemetry::map(&fd, 1, Duration::from_nanos(1)).unwrap();
+        telemetry.line(0).woke();
+        telemetry.line(0).won(None);
+        telemetry.mark(0).set(u64::MAX, &Label::default());
+        let seen = view.snapshot();
+        assert!(seen.oldest.is_some_and(|since| since <= clock::now()));
+        assert_eq!(seen.age_of_oldest(Duration::ZERO), Some(Duration::ZERO));
     }
 
     proptest! {
@@ -313,6 +343,10 @@ mod tests {
             prop_assert!(seen.corrupt || seen.is_consistent());
             prop_assert!(seen.wins < BELIEVABLE && seen.open < BELIEVABLE);
             prop_assert!(seen.idle + seen.busy <= 3);
+            prop_assert!(seen.oldest.is_none_or(|since| since <= clock::now()));
+            let label = view.label_of_oldest().unwrap_or_default();
+            prop_assert!(label.chars().count() <= mark::LONGEST);
+            prop_assert!(!label.chars().any(char::is_control), "{label:?}");
         }
     }
 }

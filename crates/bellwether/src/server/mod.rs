@@ -200,6 +200,7 @@ impl Server {
             threads,
             notification,
             orphan_grace,
+            deadlines: self.settings.rules.deadlines,
             descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
             inherited,
         };

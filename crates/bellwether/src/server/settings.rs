@@ -92,8 +92,8 @@ impl Builder {
 
     /// Sets after which time the handler is told that a request takes too long; default never.
     ///
-    /// Counted from the arrival of the request's connection, its wait in the buffer included.
-    /// What is told and what it can do about it: `Deadline`.
+    /// Counted from the arrival of the request, its wait in the buffer included. What is told and
+    /// what it can do about it: [`Deadline`](crate::Deadline).
     #[must_use]
     pub const fn soft_deadline(mut self, time: Duration) -> Self {
         self.rules.deadlines.soft = Some(time);

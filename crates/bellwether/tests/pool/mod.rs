@@ -54,8 +54,14 @@ impl Held {
     /// Connects and asks, but does not wait for an answer.
     #[track_caller]
     pub fn ask(address: SocketAddr) -> Self {
+        Self::ask_to(address, "hold")
+    }
+
+    /// Connects and says another word that makes a handler hold the connection.
+    #[track_caller]
+    pub fn ask_to(address: SocketAddr, word: &str) -> Self {
         let mut stream = connect(address);
-        stream.write_all(b"hold\n").unwrap();
+        stream.write_all(format!("{word}\n").as_bytes()).unwrap();
         Self(BufReader::new(stream))
     }
 

@@ -1,13 +1,16 @@
 //! An asynchronous pool whose handlers do what the client says; for tests.
 //!
-//! `gate ADDRESS LIMIT [handlers=N] [threads=N] [notification=MODE] [start=fail] [early=panic]`.
+//! `gate ADDRESS LIMIT [handlers=N] [threads=N] [notification=MODE] [soft=MS] [start=fail]
+//! [early=panic]`.
 
 use std::io::Write;
+use std::time::Duration;
 
 use bellwether::{Builder, Connection, Error, Server, Shift, Stream};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 async fn serve(connection: Connection) {
+    let deadline = connection.deadline();
     let Ok(stream) = Stream::try_from(connection) else { return };
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
@@ -17,7 +20,11 @@ async fn serve(connection: Connection) {
     let answer = match line.trim_end() {
         "pid" => std::process::id().to_string(),
         "panic" => panic!("as told"),
-        "hold" => {
+        "stuck" => std::future::pending().await,
+        word @ ("hold" | "extend") => {
+            if let (Some(deadline), "extend") = (&deadline, word) {
+                deadline.extend(Duration::from_secs(3600));
+            }
             let _ = stream.get_mut().write_all(b"held\n").await;
             let _ = stream.read_line(&mut line).await;
             "released".into()
@@ -32,6 +39,7 @@ fn set(builder: Builder, word: &str) -> Builder {
         Some(("handlers", n)) => builder.handlers(n.parse().unwrap_or(0)),
         Some(("threads", n)) => builder.threads(n.parse().unwrap_or(0)),
         Some(("notification", mode)) => builder.notification(mode.parse().unwrap_or_default()),
+        Some(("soft", ms)) => builder.soft_deadline(Duration::from_millis(ms.parse().unwrap_or(0))),
         _ => builder,
     }
 }

@@ -1,7 +1,7 @@
 //! A pool whose handlers do what the client says, the worst included; for tests.
 //!
 //! `pool ADDRESS [handlers=N] [threads=N] [notification=MODE] [record=FILE] [boot=MS] [grace=MS]
-//! [orphan=MS] [start=fail|hang|exit|panic|N:fail|threadN:fail] [load=fail|hang|threads]`. A client
+//! [orphan=MS] [soft=MS] [hard=MS] [start=fail|hang|exit|panic|N:fail|threadN:fail] [load=fail|hang|threads]`. A client
 //! sends one line and reads the answer: a number is a request of the ledger, a word is one of
 //! [`obey`]'s. What the library says goes to standard error.
 
@@ -71,6 +71,8 @@ impl Obedient {
     }
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 fn obey(word: &str, connection: &mut BufReader<Connection>) -> String {
     match word {
         "pid" => std::process::id().to_string(),
@@ -80,6 +82,20 @@ fn obey(word: &str, connection: &mut BufReader<Connection>) -> String {
             let _ = connection.read_line(&mut String::new());
             "released".into()
         }
+        // Waits for a line that does not come.
+        "told" => match connection.read_line(&mut String::new()) {
+            Err(error) => error.kind().to_string(),
+            Ok(_) => "not told".into(),
+        },
+        // Takes its time when it is told, and then holds the connection.
+        "extend" => {
+            let told = connection.read_line(&mut String::new()).is_err();
+            let left = connection.get_ref().deadline().map(|it| it.extend(HOUR));
+            let _ = writeln!(connection.get_mut(), "told: {told}, over: {}", left.is_none());
+            let _ = connection.read_line(&mut String::new());
+            "released".into()
+        }
+        "over" => format!("{:?}", connection.get_ref().deadline().map(|it| it.is_over())),
         "spin" => loop {
             std::hint::spin_loop();
         },
@@ -121,6 +137,8 @@ fn set(builder: Builder, handler: &mut Obedient, load: &mut String, word: &str) 
         "boot" => builder.boot_timeout(ms()),
         "grace" => builder.stop_grace(ms()),
         "orphan" => builder.orphan_grace(ms()),
+        "soft" => builder.soft_deadline(ms()),
+        "hard" => builder.hard_deadline(ms()),
         _ => {
             match key {
                 "record" => handler.record = Some(value.into()),

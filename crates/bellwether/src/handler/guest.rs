@@ -1,0 +1,57 @@
+//! A connection's stay with a pair of gate and runtime, and its one request where it has just one.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use super::connection::Connection;
+use super::gate::Room;
+use super::requests::{Requests, Unfinished};
+
+/// A connection on its way from the gate to the runtime.
+pub(super) struct Arrival {
+    pub(super) connection: Connection,
+    /// Its one request, where that has a deadline.
+    pub(super) request: Option<Unfinished>,
+}
+
+impl Arrival {
+    /// A connection whose one request has a deadline.
+    pub(super) fn with_deadline(connection: Connection, requests: &Arc<Requests>) -> Self {
+        let request = requests.begin(connection.waited());
+        Self { connection: connection.until(request.deadline()), request: Some(request) }
+    }
+}
+
+/// Marks the end of a connection, however it ends.
+pub(super) struct Guest {
+    room: Arc<Room>,
+    aborted: bool,
+    request: Option<Unfinished>,
+}
+
+impl Guest {
+    pub(super) const fn new(room: Arc<Room>, request: Option<Unfinished>) -> Self {
+        Self { room, aborted: false, request }
+    }
+
+    /// Serves until the end, or until the handler is told that it takes too long.
+    pub(super) async fn serve(mut self, serving: impl Future<Output = ()>) {
+        match &self.request {
+            None => serving.await,
+            Some(request) => {
+                self.aborted = request.deadline().bound(serving).await.is_none();
+            }
+        }
+    }
+
+    /// The connection ends before it was served.
+    pub(super) fn abort(mut self) {
+        self.aborted = true;
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.room.leave(self.aborted || std::thread::panicking());
+    }
+}

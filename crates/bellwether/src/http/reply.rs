@@ -1,0 +1,122 @@
+//! The body of a response: the service's own, or our word that it took too long.
+
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+
+use crate::handler::requests::Unfinished;
+
+const TOO_LATE: &str = "the request took too long\n";
+
+/// The body of a response; its end is the end of its request.
+pub(super) enum Reply<B> {
+    /// The service's body.
+    Theirs(Pin<Box<B>>, Option<Unfinished>),
+    /// A text of ours that was not sent yet.
+    Ours(Bytes),
+}
+
+impl<B> Reply<B> {
+    pub(super) fn theirs(body: B, request: Option<Unfinished>) -> Self {
+        Self::Theirs(Box::pin(body), request)
+    }
+
+    /// Answers 503 in place of a service that took too long.
+    pub(super) fn too_late(version: Version) -> Response<Self> {
+        let mut response = Response::new(Self::Ours(Bytes::from_static(TOO_LATE.as_bytes())));
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        // HTTP/2 has no such header: there the other requests of the connection go on.
+        if version < Version::HTTP_2 {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+impl<B: Body> Body for Reply<B> {
+    type Data = Part<B::Data>;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, B::Error>>> {
+        match self.get_mut() {
+            Self::Theirs(body, request) => body.as_mut().poll_frame(cx).map(|frame| {
+                if frame.is_none() {
+                    *request = None;
+                }
+                frame.map(|frame| frame.map(|frame| frame.map_data(Part::Theirs)))
+            }),
+            Self::Ours(text) if text.is_empty() => Poll::Ready(None),
+            Self::Ours(text) => {
+                let text = std::mem::take(text);
+                Poll::Ready(Some(Ok(Frame::data(Part::Ours(text)))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Theirs(body, _) => body.is_end_stream(),
+            Self::Ours(text) => text.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Theirs(body, _) => body.size_hint(),
+            Self::Ours(text) => SizeHint::with_exact(text.len() as u64),
+        }
+    }
+}
+
+/// A piece of a body.
+pub(super) enum Part<D> {
+    Theirs(D),
+    Ours(Bytes),
+}
+
+impl<D: Buf> Buf for Part<D> {
+    fn remaining(&self) -> usize {
+        match self {
+            Self::Theirs(data) => data.remaining(),
+            Self::Ours(text) => text.remaining(),
+        }
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self {
+            Self::Theirs(data) => data.chunk(),
+            Self::Ours(text) => text.chunk(),
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Theirs(data) => data.advance(count),
+            Self::Ours(text) => text.advance(count),
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        match self {
+            Self::Theirs(data) => data.chunks_vectored(slices),
+            Self::Ours(text) => text.chunks_vectored(slices),
+        }
+    }
+
+    fn copy_to_bytes(&mut self, count: usize) -> Bytes {
+        match self {
+            Self::Theirs(data) => data.copy_to_bytes(count),
+            Self::Ours(text) => text.copy_to_bytes(count),
+        }
+    }
+}
