@@ -42,7 +42,8 @@ impl Pool {
         let current = self.pattern.generation;
         let ready = self.count(|slot| slot.stays(current) && slot.state == State::Serving);
         let Some(roll) = self.roll.as_ref().filter(|roll| roll.step.keeps_the_old()) else {
-            return roll::aims(self.want, ready, &self.rules.change);
+            let old = self.count(|slot| slot.is_outgoing(current));
+            return roll::aims(self.want, ready, old, &self.rules.change);
         };
         // Those of the old generation whose places nobody can fill are filled by the new.
         let old = self.count(|slot| slot.generation == roll.from && slot.stays_or_serves());

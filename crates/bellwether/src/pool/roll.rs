@@ -65,13 +65,14 @@ pub(crate) struct Aims {
 
 /// Returns how many of the new and of the old there should be while `want` are wanted.
 ///
-/// `new_ready` of the new serve already. What serves never falls below `want` less those that may
-/// be missing, as far as it had not before; the sum never exceeds `want` and the surge.
-pub(crate) fn aims(want: usize, new_ready: usize, rules: &ChangeRules) -> Aims {
+/// `ready` of the new serve already, beside `old` others. What serves never falls below `want` less
+/// those that may be missing, as far as it had not before; the sum never exceeds `want` and the
+/// surge.
+pub(crate) fn aims(want: usize, ready: usize, old: usize, rules: &ChangeRules) -> Aims {
     let missing = rules.unavailable.of(want).min(want);
     // With neither surge nor gap nothing could ever move.
     let surge = rules.surge.of(want).max(usize::from(missing == 0));
-    let old = (want - missing).saturating_sub(new_ready);
+    let old = (want - missing).saturating_sub(ready).min(old);
     Aims { new: want.min((want + surge).saturating_sub(old)), old }
 }
 
@@ -89,13 +90,15 @@ mod tests {
 
     #[test]
     fn one_by_one_without_a_gap() {
-        let check = |ready, new, old| {
-            assert_eq!(aims(4, ready, &rules(1, 0)), Aims { new, old }, "{ready} ready");
+        let check = |ready, old_now, new, old| {
+            let aims = aims(4, ready, old_now, &rules(1, 0));
+            assert_eq!(aims, Aims { new, old }, "{ready} ready beside {old_now}");
         };
-        check(0, 1, 4);
-        check(1, 2, 3);
-        check(3, 4, 1);
-        check(4, 4, 0);
+        check(0, 4, 1, 4);
+        check(1, 4, 2, 3);
+        check(3, 2, 4, 1);
+        check(4, 1, 4, 0);
+        check(0, 0, 4, 0);
     }
 
     proptest! {
@@ -114,7 +117,7 @@ mod tests {
                     starting -= 1;
                     ready += 1;
                 }
-                let aims = aims(want, ready, &rules);
+                let aims = aims(want, ready, old, &rules);
                 old = old.min(aims.old);
                 starting += aims.new.saturating_sub(starting + ready);
                 prop_assert!(ready + old >= least, "{ready} + {old} serve");
@@ -124,7 +127,7 @@ mod tests {
             // Whatever is still starting becomes ready at last.
             for _ in 0..=want {
                 ready += starting;
-                let aims = aims(want, ready, &rules);
+                let aims = aims(want, ready, old, &rules);
                 old = old.min(aims.old);
                 starting = aims.new.saturating_sub(ready);
             }

@@ -34,7 +34,7 @@ use talk::Talk;
 /// several to choose from, or when it does not answer within 5 seconds;
 /// [`Error::Denied`](crate::Error::Denied) when it is another user's who has not let us in.
 pub fn status(name: Option<&str>) -> Result<Status> {
-    begin(name, &Command::Status)?.answer()
+    begin(name, &Command::Status {})?.answer()
 }
 
 /// Asks why each pool has as many handlers as it has, and what happened last.
@@ -42,7 +42,7 @@ pub fn status(name: Option<&str>) -> Result<Status> {
 /// # Errors
 /// As for [`status`].
 pub fn why(name: Option<&str>) -> Result<Why> {
-    begin(name, &Command::Why)?.answer()
+    begin(name, &Command::Why {})?.answer()
 }
 
 /// Asks for what happened, the oldest first, and with `follow` for what happens from now on.
@@ -84,7 +84,7 @@ pub fn scale(name: Option<&str>, pool: Option<&str>, handlers: Scale) -> Result<
 /// # Errors
 /// As for [`status`]; what came of it is told by [`Pending::wait`].
 pub fn reload(name: Option<&str>) -> Result<Pending> {
-    order(name, &Command::Reload)
+    order(name, &Command::Reload {})
 }
 
 /// Puts the present version of the program in the place of the one that runs, and a new
@@ -93,7 +93,7 @@ pub fn reload(name: Option<&str>) -> Result<Pending> {
 /// # Errors
 /// As for [`status`]; what came of it is told by [`Pending::wait`].
 pub fn upgrade(name: Option<&str>) -> Result<Pending> {
-    order(name, &Command::Upgrade)
+    order(name, &Command::Upgrade {})
 }
 
 /// Lets a pool, or without one all of them, finish what they have and take nothing new; the

@@ -45,7 +45,7 @@ fn begin(base: &TempDir, command: &Command) -> Result<Talk> {
 }
 
 fn reload(base: &TempDir) -> Result<Done> {
-    Pending::new(begin(base, &Command::Reload)?).wait()
+    Pending::new(begin(base, &Command::Reload {})?).wait()
 }
 
 #[track_caller]
@@ -80,7 +80,7 @@ fn what_is_not_done_is_an_error_with_its_exit_status() {
         check(&reload(&saying(format!("{line}\n"))).unwrap_err(), status, &[words]);
         // The same line may come in place of whatever was asked for.
         let base = saying(format!("{line}\n"));
-        let error = begin(&base, &Command::Why).unwrap().answer::<Why>().unwrap_err();
+        let error = begin(&base, &Command::Why {}).unwrap().answer::<Why>().unwrap_err();
         assert_eq!(error.exit_code(), status, "{error}");
     }
 }
@@ -96,7 +96,7 @@ fn rubbish_is_not_believed() {
     let base = saying(b"\xff\xfe\n");
     assert_eq!(reload(&base).unwrap_err().exit_code(), 70);
     let base = saying("{\"result\":\"done\",\"what\":\"x\",\"took_s\":0}\n");
-    let error = begin(&base, &Command::Status).unwrap().answer::<Why>().unwrap_err();
+    let error = begin(&base, &Command::Status {}).unwrap().answer::<Why>().unwrap_err();
     check(&error, 70, &["to `status`", "says only that this is done: x"]);
 }
 
@@ -139,7 +139,7 @@ fn an_answer_may_take_its_time_and_come_in_pieces() {
 fn a_server_that_does_not_answer_is_named_with_its_process() {
     let (_hold, released) = mpsc::channel::<()>();
     let base = stage(move |_stream| released.recv().unwrap_or_default());
-    let mut talk = begin(&base, &Command::Status).unwrap();
+    let mut talk = begin(&base, &Command::Status {}).unwrap();
     assert_eq!(talk.hear(Some(SHORT)).unwrap(), super::talk::Heard::Nothing);
     let process = format!("process {} hangs", std::process::id());
     check(&talk.silent(), 69, &["`shop` has not answered `status` within 5 s", &process]);
@@ -154,7 +154,7 @@ fn events_come_until_the_server_closes() {
         let heard: Vec<_> = Events::new(talk, follow).map(|it| it.unwrap().reason).collect();
         assert_eq!(heard, ["began", "began"]);
     }
-    let talk = begin(&saying(format!("{lines}rubbish\n{lines}")), &Command::Why).unwrap();
+    let talk = begin(&saying(format!("{lines}rubbish\n{lines}")), &Command::Why {}).unwrap();
     let heard: Vec<_> = Events::new(talk, true).map(|it| it.is_ok()).collect();
     assert_eq!(heard, [true, true, false], "an error is the last");
 }

@@ -14,9 +14,9 @@ use crate::journal::Entry;
 #[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Command {
     /// How the server is; answered with a `Status`.
-    Status,
+    Status {},
     /// The last entries of the journal; answered with a [`Why`].
-    Why,
+    Why {},
     /// Every entry of the journal from now on, a line each, after those that are kept.
     Events {
         /// Whether to go on with what happens from now on.
@@ -32,9 +32,9 @@ pub(crate) enum Command {
         handlers: String,
     },
     /// A new generation of handlers in place of the present one.
-    Reload,
+    Reload {},
     /// A new spawner program, and a new generation of handlers with it.
-    Upgrade,
+    Upgrade {},
     /// No newcomers, and everybody finishes; the spawner stays.
     Drain {
         /// Which pool; without one all of them.
@@ -53,23 +53,23 @@ impl Command {
     /// Returns the role that a client needs for it.
     pub(crate) const fn role(&self) -> Role {
         match self {
-            Self::Status | Self::Why | Self::Events { .. } => Role::Read,
-            Self::Scale { .. } | Self::Reload | Self::Drain { .. } | Self::Stop { .. } => {
+            Self::Status {} | Self::Why {} | Self::Events { .. } => Role::Read,
+            Self::Scale { .. } | Self::Reload {} | Self::Drain { .. } | Self::Stop { .. } => {
                 Role::Operate
             }
-            Self::Upgrade => Role::Admin,
+            Self::Upgrade {} => Role::Admin,
         }
     }
 
     /// Returns the verb alone.
     pub(crate) const fn verb(&self) -> &'static str {
         match self {
-            Self::Status => "status",
-            Self::Why => "why",
+            Self::Status {} => "status",
+            Self::Why {} => "why",
             Self::Events { .. } => "events",
             Self::Scale { .. } => "scale",
-            Self::Reload => "reload",
-            Self::Upgrade => "upgrade",
+            Self::Reload {} => "reload",
+            Self::Upgrade {} => "upgrade",
             Self::Drain { .. } => "drain",
             Self::Stop { .. } => "stop",
         }

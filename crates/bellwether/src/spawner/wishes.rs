@@ -42,11 +42,11 @@ impl Spawner {
             return self.answer(client, &Answer::Denied { reason });
         }
         match command {
-            Command::Status => {
+            Command::Status {} => {
                 let status = self.report();
                 self.control.answer(client, &status);
             }
-            Command::Why => {
+            Command::Why {} => {
                 let why = Why {
                     pools: self
                         .pools
@@ -62,8 +62,8 @@ impl Spawner {
             Command::Scale { pool, handlers } => {
                 self.scale(client, pool.as_deref(), &handlers, &who)
             }
-            Command::Reload => self.ask_for_change(client, ChangeKind::Reload, &who),
-            Command::Upgrade => self.ask_for_change(client, ChangeKind::Upgrade, &who),
+            Command::Reload {} => self.ask_for_change(client, ChangeKind::Reload, &who),
+            Command::Upgrade {} => self.ask_for_change(client, ChangeKind::Upgrade, &who),
             Command::Drain { pool } => self.drain(client, pool.as_deref(), &who),
             Command::Stop { now } => {
                 self.wish(client, What::Stopped);
