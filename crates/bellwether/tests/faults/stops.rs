@@ -51,7 +51,7 @@ fn assert_stopped(run: &mut Run) {
 #[test]
 fn a_request_in_flight_is_finished_before_the_server_stops() {
     for kind in KINDS {
-        for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        for signal in [Signal::TERM, Signal::INT] {
             let (mut run, door) = start_on(kind);
             let hold = door.hold();
             ask_to_stop(&run, signal);
