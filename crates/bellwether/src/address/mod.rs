@@ -4,6 +4,7 @@
 //! spawner keeps for the life of the server and every handler inherits. [`inherit`] takes over
 //! sockets that a parent (systemd, an earlier server) has opened, [`stored`] takes back our own.
 
+pub(crate) mod handover;
 pub(crate) mod inherit;
 mod listener;
 mod open;

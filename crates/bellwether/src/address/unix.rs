@@ -9,6 +9,7 @@ use rustix::fs::{FlockOperation, Mode, flock};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix};
 
+use super::handover::FileState;
 use super::listener::Kind;
 use super::open::{BACKLOG, refused, stream_socket};
 use super::stored::{Bound, stored_for};
@@ -32,6 +33,23 @@ impl SocketFile {
         let found = std::fs::symlink_metadata(path).ok()?;
         let identity = (found.dev(), found.ino());
         Some(Self { path: path.into(), identity, owner: rustix::process::getpid() })
+    }
+
+    /// Describes the file for a successor in this process.
+    pub(super) fn state(&self) -> FileState {
+        let (path, identity) = (self.path.clone(), self.identity);
+        FileState { path, identity, owner: self.owner.as_raw_pid() }
+    }
+
+    /// Takes the file over from a predecessor.
+    pub(super) fn resume(state: FileState) -> Self {
+        let nobody = rustix::process::Pid::INIT;
+        let owner = rustix::process::Pid::from_raw(state.owner).unwrap_or(nobody);
+        Self { path: state.path, identity: state.identity, owner }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Removes the file, unless somebody has put another in its place.
@@ -104,6 +122,7 @@ fn listen(
         fd,
         address: text,
         source: address.clone(),
+        nth: 0,
         kind: Kind::Unix,
         place: None,
         backlog,
