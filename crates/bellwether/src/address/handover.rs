@@ -69,7 +69,11 @@ impl ListenerState {
         let listener = Listener {
             fd,
             address: self.address,
-            backlog: source.options.backlog.or((!self.inherited).then_some(super::open::BACKLOG)),
+            backlog: if self.inherited {
+                source.options.backlog
+            } else {
+                Some(source.options.backlog.unwrap_or(super::open::BACKLOG))
+            },
             source,
             nth: self.nth,
             kind: if self.tcp { Kind::Tcp } else { Kind::Unix },

@@ -261,7 +261,7 @@ impl Pool {
         }
     }
 
-    fn add_expired(&mut self, events: &mut Vec<Event>) {
+    fn add_expired(&self, events: &mut Vec<Event>) {
         let now = clock::now();
         let late = |until: Option<Duration>| until.is_some_and(|until| until <= now);
         let expired = self.slots.iter().enumerate().filter(|(_, slot)| late(slot.until));

@@ -142,8 +142,8 @@ impl Builder {
         let listeners = self.listeners(&mut Vec::new())?;
         let name = self.name.clone().unwrap_or_else(|| default_name(&listeners));
         let group = Group::take(&name, self.runtime_dir.clone())?;
-        let (group_name, group) = (group.name().to_owned(), Some(group));
-        Ok(Server { settings: self, listeners, name, group_name, succeeds: false, group })
+        let (pool_name, group) = (name.clone(), Some(group));
+        Ok(Server { settings: self, listeners, name, pool_name, succeeds: false, group })
     }
 
     /// Opens the addresses; those that a predecessor has left open are taken out of `kept`.

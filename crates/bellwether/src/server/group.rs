@@ -92,8 +92,8 @@ impl Group {
         };
         let listeners = settings.listeners(kept)?;
         let succeeds = matches!(*place, Place::Taken(_));
-        let group_name = self.name.clone();
-        Ok(Server { settings, listeners, name, group_name, succeeds, group: None })
+        let (name, pool_name) = (self.name.clone(), name);
+        Ok(Server { settings, listeners, name, pool_name, succeeds, group: None })
     }
 
     /// Serves with all pools until the process is told to stop.
@@ -130,8 +130,8 @@ impl Group {
             return Err(Error::configure(&self.name, "there is no pool to run"));
         }
         for (i, pool) in pools.iter().enumerate() {
-            let name = &pool.server.name;
-            if pools.iter().take(i).any(|other| other.server.name == *name) {
+            let name = &pool.server.pool_name;
+            if pools.iter().take(i).any(|other| other.server.pool_name == *name) {
                 return Err(Error::configure(name, "two pools have this name; rename one"));
             }
         }

@@ -43,8 +43,9 @@ use crate::spawner::Stopped;
 pub struct Server {
     settings: Builder,
     listeners: Vec<Listener>,
+    /// By which the server is asked and told.
     name: String,
-    group_name: String,
+    pool_name: String,
     succeeds: bool,
     /// The group of its own, unless it was opened in another.
     group: Option<Group>,
@@ -84,13 +85,13 @@ impl Server {
     /// Returns the server's name, by which it is asked and told; that of its group.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.group_name
+        &self.name
     }
 
     /// Returns the name of the pool; that of the server where it is the only one.
     #[must_use]
     pub fn pool_name(&self) -> &str {
-        &self.name
+        &self.pool_name
     }
 
     /// Tells whether this process served before it became this program, and goes on serving.

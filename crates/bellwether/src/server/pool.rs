@@ -32,7 +32,7 @@ impl Pool {
             Some(group) => group.run(vec![self]),
             None => {
                 let problem = "it was opened in a group; run the group";
-                Err(Error::configure(format!("pool {}", self.server.name), problem))
+                Err(Error::configure(format!("pool {}", self.server.pool_name), problem))
             }
         }
     }
@@ -41,7 +41,7 @@ impl Pool {
         let settings = self.server.settings;
         let (min, max) = settings.bounds.unwrap_or((settings.handlers, settings.handlers));
         Plan {
-            name: self.server.name,
+            name: self.server.pool_name,
             listeners: self.server.listeners,
             pattern: Pattern {
                 generation: 1,
