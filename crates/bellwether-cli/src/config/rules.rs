@@ -7,7 +7,7 @@ use bellwether::Amount;
 use bytesize::ByteSize;
 
 use super::settings::PoolSettings;
-use super::written::{Handlers, Written};
+use super::written::{Handlers, Percent, Written};
 
 const MOST_HANDLERS: usize = 4096;
 const MOST_THREADS: usize = 1024;
@@ -15,6 +15,7 @@ const INSTANT: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const LEAST_SHARE: Percent = Percent(0.01);
 const MEBIBYTE: ByteSize = ByteSize::mib(1);
 
 /// What is wrong with the settings of a pool.
@@ -50,7 +51,7 @@ fn times(pool: &PoolSettings) -> impl Iterator<Item = Option<Problem>> {
     times.into_iter().map(|(key, time, least, most)| outside(key, time, least, most, time_text))
 }
 
-fn numbers(pool: &PoolSettings) -> [Option<Problem>; 7] {
+fn numbers(pool: &PoolSettings) -> [Option<Problem>; 8] {
     let count = |amount: Option<Written<Amount>>| match amount {
         Some(Written(Amount::Count(count))) => Some(Written(count)),
         _ => None,
@@ -63,6 +64,7 @@ fn numbers(pool: &PoolSettings) -> [Option<Problem>; 7] {
         below("max-requests", pool.max_requests, 1),
         below("crash-budget", pool.crash_budget, 1),
         below("max-memory", pool.max_memory, MEBIBYTE),
+        outside("memory-pressure", pool.memory_pressure, LEAST_SHARE, Percent(100.0), text),
     ]
 }
 
@@ -170,6 +172,8 @@ mod tests {
         check("stop-grace = '25h'", &["stop-grace"], "0s to 1day");
         check("max-age = '2years'", &["max-age"], "1s to");
         check("max-memory = 512", &["max-memory"], "at least 1.0 MiB");
+        check("memory-pressure = 0", &["memory-pressure"], "0.01% to 100%");
+        check("memory-pressure = '101%'", &["memory-pressure"], "0.01% to 100%");
         check("max-requests = 0", &["max-requests"], "at least 1");
         check("crash-budget = 0", &["crash-budget"], "at least 1");
         check("old-generations = 2000", &["old-generations"], "0 to 1000");

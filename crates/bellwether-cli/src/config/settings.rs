@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::place::resolved;
-use super::written::{Handlers, Written};
+use super::written::{Handlers, Percent, Written};
 
 type Time = Written<Duration>;
 
@@ -105,6 +105,11 @@ pub(crate) struct PoolSettings {
     #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
     pub(crate) max_memory: Option<Written<ByteSize>>,
 
+    /// From which share of the time on that anybody waits for memory the fattest idle handler is
+    /// replaced, one every 10 s [default: never].
+    #[arg(long, value_name = "PERCENT%", help_heading = LIMITS, allow_negative_numbers = true)]
+    pub(crate) memory_pressure: Option<Written<Percent>>,
+
     /// How many handlers that died may be replaced in a minute [default: 6000].
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub(crate) crash_budget: Option<Written<u32>>,
@@ -137,6 +142,7 @@ impl PoolSettings {
             .set(self.max_requests, Builder::max_requests)
             .set(self.max_age, Builder::max_age)
             .set(self.max_memory, |it, size: ByteSize| it.max_memory(size.0))
+            .set(self.memory_pressure, |it, share: Percent| it.memory_pressure(share.0))
             .set(self.crash_budget, Builder::crash_budget);
         with.0
     }

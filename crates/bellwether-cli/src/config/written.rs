@@ -183,6 +183,31 @@ impl Value for ByteSize {
     }
 }
 
+/// A share of the time; a number alone is one of a hundred, too.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(crate) struct Percent(pub(crate) f64);
+
+impl Value for Percent {
+    const FORM: &'static str = "a share such as \"20%\"";
+    const NUMBER_OR_TEXT: (bool, bool) = (true, true);
+    const PATTERN: &'static str = r"^[0-9]+(\.[0-9]+)?%?$";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b".%".contains(&byte));
+        let number = text.strip_suffix('%').unwrap_or(text).parse().ok();
+        number
+            .filter(|_| plain)
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is not a share; write {}", Self::FORM))
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
 /// How many handlers a pool begins with and, for `scale`, how many it may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handlers {
@@ -261,6 +286,12 @@ mod tests {
         size("4096", 4096);
         size("512MiB", 512 << 20);
         size("1 GB", 1_000_000_000);
+        let share = |text: &str, expected: f64| {
+            assert_eq!(Percent::read(text), Ok(Percent(expected)), "{text}");
+        };
+        share("20%", 20.0);
+        share("12.5%", 12.5);
+        share("7", 7.0);
     }
 
     #[test]
@@ -273,6 +304,9 @@ mod tests {
         check::<Duration>("-1");
         check::<ByteSize>("much");
         check::<u64>("-1");
+        check::<Percent>("-1%");
+        check::<Percent>("inf");
+        check::<Percent>("%");
         check::<Handlers>("8..");
         check::<Handlers>("auto");
         check::<Name>("a/b");

@@ -25,6 +25,7 @@ fn a_wrong_command_line_is_refused_with_64() {
     check(&["serve", "--listen", "127.0.0.1:0?speed=9"], &["speed", "backlog"]);
     check(&["serve", "--stop-grace", "soon"], &["soon", "--stop-grace", "30s"]);
     check(&["serve", "--max-memory", "much"], &["much", "--max-memory", "512MiB"]);
+    check(&["serve", "--memory-pressure", "high"], &["high", "--memory-pressure", "20%"]);
     check(&["serve", "--allow", "boss=uid:1"], &["boss", "--allow", "operate=gid:N"]);
     check(&["serve", "--allow", "read=root"], &["root", "--allow", "uid:N"]);
     check(&["check", "--quickly"], &["--quickly", "--help"]);

@@ -7,6 +7,8 @@ use super::Pool;
 use super::event::Source;
 use super::life::{Event, State};
 use super::message::{Answer, Request};
+use super::recycle::Wear;
+use super::respawn::jitter;
 use super::slot::{Occupant, Process, Slot, plain};
 use super::template::{Dowry, Heard, Pattern, Template};
 use crate::error::Error;
@@ -80,6 +82,8 @@ impl Pool {
             last_words: None,
             dismissed: false,
             condemned: false,
+            term: None,
+            wear: Wear::new(jitter()),
         });
         Ok(())
     }

@@ -53,7 +53,10 @@ impl Pool {
         let Some(mut occupant) = slot.occupant.take() else { return };
         occupant.look();
         occupant.close_channel(&self.poller);
-        if occupant.condemned {
+        // What a hard deadline ends in the course of serving is not cut by a stop or a change.
+        if occupant.condemned
+            && (slot.cause != Some(Cause::Deadline) || self.phase == Phase::Closing)
+        {
             self.cut += occupant.seen.open;
         }
         self.gone.exited += 1;

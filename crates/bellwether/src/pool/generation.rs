@@ -14,6 +14,7 @@ impl Pool {
     pub(crate) fn prove(&mut self) -> u64 {
         let from = self.pattern.generation;
         self.newest += 1;
+        self.call_off_recycling();
         self.retired = 0;
         self.pattern.generation = self.newest;
         self.roll = Some(Roll::new(from, self.newest));

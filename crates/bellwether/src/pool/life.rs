@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::rules::Times;
 
+/// From SIGTERM to SIGKILL for a handler whose request took longer than the hard deadline.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
+
 /// Where a slot is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum State {
@@ -21,6 +24,8 @@ pub(crate) enum State {
     Leaving,
     /// It took too long and was sent SIGTERM.
     Ending,
+    /// A request took too long, and it was sent SIGTERM.
+    Overdue,
     /// It was sent SIGKILL.
     Killed,
 }
@@ -42,6 +47,8 @@ pub(crate) enum Event {
     Exited,
     /// The patience with this state has run out.
     Expired,
+    /// A request has taken longer than the hard deadline.
+    Overdue,
     /// Everything must end at once.
     Doom,
 }
@@ -84,7 +91,10 @@ pub(crate) const fn step(state: State, event: Event) -> (State, Action) {
         (S::Starting | S::Serving, E::HungUp) => (S::Leaving, A::Nothing),
 
         (S::Leaving, E::Expired) => (S::Ending, A::Terminate),
-        (S::Ending | S::Killed, E::Expired) => (S::Killed, A::Kill),
+        (S::Ending | S::Overdue | S::Killed, E::Expired) => (S::Killed, A::Kill),
+
+        (S::Serving | S::Leaving, E::Overdue) => (S::Overdue, A::Terminate),
+        (S::Ending, E::Overdue) => (S::Killed, A::Kill),
         (state, _) => (state, A::Nothing),
     }
 }
@@ -97,6 +107,7 @@ impl State {
             Self::Starting => Some(times.boot),
             Self::Leaving => Some(times.grace),
             Self::Ending | Self::Killed => Some(times.last),
+            Self::Overdue => Some(LAST_MOMENT),
         }
     }
 
@@ -113,7 +124,7 @@ impl State {
             Self::Starting => "starting",
             Self::Serving => "serving",
             Self::Leaving => "leaving",
-            Self::Ending => "ending",
+            Self::Ending | Self::Overdue => "ending",
             Self::Killed => "killed",
         }
     }
@@ -123,16 +134,17 @@ impl State {
 mod tests {
     use super::*;
 
-    const STATES: [State; 7] = [
+    const STATES: [State; 8] = [
         State::Vacant,
         State::Resting,
         State::Starting,
         State::Serving,
         State::Leaving,
         State::Ending,
+        State::Overdue,
         State::Killed,
     ];
-    const EVENTS: [Event; 8] = [
+    const EVENTS: [Event; 9] = [
         Event::Wanted,
         Event::Unwanted,
         Event::Ready,
@@ -140,6 +152,7 @@ mod tests {
         Event::NotForked,
         Event::Exited,
         Event::Expired,
+        Event::Overdue,
         Event::Doom,
     ];
 
@@ -162,7 +175,9 @@ mod tests {
     fn every_state_with_a_process_that_must_end_has_a_deadline_that_leads_to_its_death() {
         let second = Duration::from_secs(1);
         let times = Times { boot: second, announce: second, grace: second, last: second };
-        for start in [State::Starting, State::Leaving, State::Ending, State::Killed] {
+        let starts =
+            [State::Starting, State::Leaving, State::Ending, State::Overdue, State::Killed];
+        for start in starts {
             let mut state = start;
             for _ in 0..3 {
                 assert!(state.patience(&times).is_some(), "{state:?}");
@@ -182,8 +197,20 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_overdue_is_ended_and_never_by_less_than_before() {
+        let check = |state, next, action| assert_eq!(step(state, Event::Overdue), (next, action));
+        check(State::Serving, State::Overdue, Action::Terminate);
+        check(State::Leaving, State::Overdue, Action::Terminate);
+        check(State::Ending, State::Killed, Action::Kill);
+        for state in [State::Vacant, State::Resting, State::Starting, State::Overdue] {
+            check(state, state, Action::Nothing);
+        }
+        assert_eq!(step(State::Overdue, Event::Expired), (State::Killed, Action::Kill));
+    }
+
+    #[test]
     fn a_leaving_handler_is_not_called_back() {
-        for state in [State::Leaving, State::Ending, State::Killed] {
+        for state in [State::Leaving, State::Ending, State::Overdue, State::Killed] {
             for event in [Event::Wanted, Event::Unwanted, Event::Ready, Event::HungUp] {
                 assert_eq!(step(state, event), (state, Action::Nothing));
             }

@@ -1,9 +1,11 @@
 //! Looking around: is anything stranded, is the address whole, does a handler lie?
 
+use std::time::Duration;
+
 use super::event::Source;
 use super::life::{Event, State};
 use super::watch::Watch;
-use super::{Phase, Pool};
+use super::{Phase, Pool, overdue};
 use crate::address::Health;
 use crate::balance::Reading;
 use crate::buffer::Buffer;
@@ -18,8 +20,12 @@ static MENDING: OncePerSecond = OncePerSecond::new();
 impl Pool {
     /// Looks at the listeners, the telemetry and the buffers.
     pub(super) fn look(&mut self) {
+        let now = clock::now();
+        let overslept = overdue::overslept(self.next_look(), now);
         self.mend_listeners();
         self.read_telemetry();
+        self.watch_deadlines(now, overslept);
+        self.recycle(now);
         self.tell_of_crashes();
         let depths: Vec<u32> = self.listeners.iter().map(Buffer::depth).collect();
         // Each buffer by itself: a busy address must not hide what is stranded at another.
@@ -28,12 +34,29 @@ impl Pool {
             self.nudge_the_idle();
         }
         let accepted = self.totals().accepted;
-        let active = accepted != self.accepted_seen || depths.iter().any(|depth| *depth > 0);
+        let waiting = depths.iter().any(|depth| *depth > 0);
+        let active = accepted != self.accepted_seen || waiting || self.has_deadlines();
         (self.stood, self.accepted_seen) = (depths, accepted);
-        self.watch = self.watch.looked(clock::now(), active);
+        self.plan_next_look(active);
         if self.watch == Watch::Asleep {
             self.arm_listeners();
         }
+    }
+
+    fn plan_next_look(&mut self, active: bool) {
+        let now = clock::now();
+        let watch = if active { self.watch.rouse(now) } else { self.watch };
+        self.watch = watch.looked(now, active);
+        if let Some(deadline) = self.next_deadline() {
+            self.watch = self.watch.no_later_than(deadline);
+        }
+        let rounds = [self.deadline_round(now), self.recycling_round(now)];
+        self.round = rounds.into_iter().flatten().min();
+    }
+
+    /// Returns when to look next.
+    pub(super) fn next_look(&self) -> Option<Duration> {
+        self.watch.next().into_iter().chain(self.round).min()
     }
 
     /// Lets the next request wake the spawner, beside the handlers.

@@ -10,18 +10,18 @@ mod birth;
 mod death;
 mod descriptors;
 mod event;
-#[allow(dead_code)] // taken before a kill
 mod evidence;
 mod fork;
 mod generation;
 pub(crate) mod handover;
 mod life;
 mod look;
-#[allow(dead_code)] // asked by recycling
 mod memory;
 mod message;
 mod oom;
+mod overdue;
 mod population;
+mod recycle;
 mod report;
 mod respawn;
 mod roll;
@@ -38,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 use event::{Event, Source};
 use oom::Oom;
+use recycle::Recycler;
 use respawn::{Alarm, Backoff, Budget};
 use roll::Roll;
 pub(crate) use roll::Step;
@@ -139,6 +140,9 @@ pub(crate) struct Pool {
     crashes_told: u64,
 
     watch: Watch,
+    /// When to look even if nobody comes.
+    round: Option<Duration>,
+    recycler: Recycler,
     /// What waited in each buffer at the last look.
     stood: Vec<u32>,
     accepted_seen: u64,
@@ -203,6 +207,8 @@ impl Pool {
             cut: 0,
             crashes_told: 0,
             watch: Watch::Asleep,
+            round: Some(clock::now()),
+            recycler: Recycler::default(),
             stood: Vec::new(),
             accepted_seen: 0,
             phase: Phase::Serving,
@@ -273,7 +279,7 @@ impl Pool {
         events.extend(expired.map(|(i, _)| Event::Expired(i)));
         let templates = self.templates.iter().filter(|template| late(template.until));
         events.extend(templates.map(|template| Event::TemplateLate(template.generation)));
-        if late(self.watch.next()) {
+        if late(self.next_look()) {
             events.push(Event::Look);
         }
     }
@@ -287,7 +293,7 @@ impl Pool {
             _ => None,
         };
         let others = [
-            self.watch.next(),
+            self.next_look(),
             self.retry,
             self.roll.as_ref().and_then(|roll| roll.proven_at(&self.rules.change)),
             announced,

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 
 use super::life::{Action, Event, State, step};
 use super::roll::{self, Aims};
+use super::rules::Amount;
 use super::slot::Slot;
 use super::{Phase, Pool, Step};
 use crate::handler::post::{FINISH, LEAVE};
@@ -43,7 +44,12 @@ impl Pool {
         let ready = self.count(|slot| slot.stays(current) && slot.state == State::Serving);
         let Some(roll) = self.roll.as_ref().filter(|roll| roll.step.keeps_the_old()) else {
             let old = self.count(|slot| slot.is_outgoing(current));
-            return roll::aims(self.want, ready, old, &self.rules.change);
+            let mut rules = self.rules.change;
+            if self.roll.is_none() {
+                // Whoever is recycled serves until another does in its place.
+                rules.unavailable = Amount::Count(0);
+            }
+            return roll::aims(self.want, ready, old, &rules);
         };
         // Those of the old generation whose places nobody can fill are filled by the new.
         let old = self.count(|slot| slot.generation == roll.from && slot.stays_or_serves());
@@ -177,11 +183,13 @@ impl Pool {
 
     /// Ends the process of a slot.
     pub(super) fn condemn(&mut self, index: usize, signal: Signal) {
-        let Some(occupant) = &mut self.slots[index].occupant else { return };
+        let slot = &mut self.slots[index];
+        let told = slot.cause == Some(Cause::Deadline);
+        let Some(occupant) = &mut slot.occupant else { return };
         let again = std::mem::replace(&mut occupant.condemned, true);
         let is_deaf = occupant.channel.is_none();
         if let Some(process) = &occupant.process {
-            if !self.doomed && !again {
+            if !self.doomed && !again && !told {
                 let (pid, name) = (process.pid.as_raw_pid(), signals::name(signal.as_raw()));
                 tracing::warn!(slot = index, pid, "a handler took too long, ending it: {name}");
             }

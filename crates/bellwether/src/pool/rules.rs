@@ -51,6 +51,8 @@ pub(crate) struct Recycling {
     pub(crate) age: Option<Duration>,
     /// Bytes of memory, shared pages counted in proportion (PSS).
     pub(crate) memory: Option<u64>,
+    /// Percent of the time for which somebody on the machine waits for memory, 0 to 100.
+    pub(crate) memory_pressure: Option<f64>,
 }
 
 /// A number of handlers, or a share of those that are wanted.

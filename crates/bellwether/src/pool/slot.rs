@@ -7,6 +7,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitStatus};
 
 use super::life::State;
+use super::overdue::Term;
+use super::recycle::Wear;
 use super::respawn::Backoff;
 use crate::handler::Departure;
 use crate::journal::Cause;
@@ -50,6 +52,9 @@ pub(crate) struct Occupant {
     pub(crate) dismissed: bool,
     /// Whether this spawner has sent it a deadly signal.
     pub(crate) condemned: bool,
+    /// Its oldest request, where requests have a hard deadline.
+    pub(crate) term: Option<Term>,
+    pub(crate) wear: Wear,
 }
 
 impl Slot {

@@ -45,6 +45,14 @@ impl Watch {
         }
     }
 
+    /// Looks at this moment at the latest, if it is awake.
+    pub(crate) fn no_later_than(self, moment: Duration) -> Self {
+        match self {
+            Self::Asleep => Self::Asleep,
+            Self::Awake { next, still } => Self::Awake { next: next.min(moment), still },
+        }
+    }
+
     /// Returns when to look next.
     pub(crate) const fn next(self) -> Option<Duration> {
         match self {

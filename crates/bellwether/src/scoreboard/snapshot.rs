@@ -48,7 +48,6 @@ impl Snapshot {
 
     /// Returns how long the oldest unfinished request has waited and been served; 0 if the
     /// handler's word for it is absurd.
-    #[allow(dead_code)] // asked by the spawner's look at deadlines
     pub(crate) fn age_of_oldest(&self, now: Duration) -> Option<Duration> {
         self.oldest.map(|since| now.saturating_sub(since))
     }

@@ -237,7 +237,6 @@ impl TelemetryView {
     ///
     /// At most 63 characters, all of which can be shown. Apart from the snapshot, because it is
     /// wanted seldom.
-    #[allow(dead_code)] // asked before a kill
     pub(crate) fn label_of_oldest(&self) -> Option<String> {
         let since = |thread| self.view.get(LINES + LINE * thread + SINCE);
         let begun = (0..self.threads).filter(|thread| since(*thread) != 0);

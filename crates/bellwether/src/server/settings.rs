@@ -137,6 +137,18 @@ impl Builder {
         self
     }
 
+    /// Sets from which share of the time on that anybody on the machine waits for memory idle
+    /// handlers are replaced, the one with the most memory first, one every 10 s; in percent, more
+    /// than 0 and at most 100, default never.
+    ///
+    /// The share is that of the last ten seconds (`some avg10` of /proc/pressure/memory); a kernel
+    /// without pressure stall information never tells it.
+    #[must_use]
+    pub const fn memory_pressure(mut self, percent: f64) -> Self {
+        self.rules.recycling.memory_pressure = Some(percent);
+        self
+    }
+
     /// Sets how many handlers that died may be replaced in a minute; default 6000.
     ///
     /// A leaky bucket: unused allowance is kept for up to ten seconds.
@@ -190,6 +202,13 @@ impl Builder {
                 hard.as_secs_f64()
             );
             return Err(Error::configure("deadlines", problem));
+        }
+        if let Some(percent) = self.rules.recycling.memory_pressure
+            && !(percent > 0.0 && percent <= 100.0)
+        {
+            let problem =
+                format!("{percent} % is not possible; choose more than 0 and at most 100");
+            return Err(Error::configure("memory pressure", problem));
         }
         let zero = [
             ("soft deadline", deadlines.soft == Some(Duration::ZERO)),

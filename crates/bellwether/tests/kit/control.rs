@@ -30,10 +30,24 @@ impl Control {
     /// # Errors
     /// No socket yet (or more than one), nobody behind it, no answer, or one that is not JSON.
     pub fn status(&self) -> io::Result<Value> {
+        self.ask("status")
+    }
+
+    /// Asks for the last entries of the journal, the oldest first.
+    ///
+    /// # Errors
+    /// As for the status.
+    pub fn journal(&self) -> io::Result<Vec<Value>> {
+        let why = self.ask("why")?;
+        let entries = why["entries"].as_array().cloned();
+        entries.ok_or_else(|| io::Error::other(format!("no entries in {why}")))
+    }
+
+    fn ask(&self, verb: &str) -> io::Result<Value> {
         let mut stream = UnixStream::connect(self.socket()?)?;
         stream.set_read_timeout(Some(ANSWER))?;
         stream.set_write_timeout(Some(ANSWER))?;
-        stream.write_all(b"{\"verb\":\"status\"}\n")?;
+        stream.write_all(format!("{{\"verb\":\"{verb}\"}}\n").as_bytes())?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line)?;
         Ok(serde_json::from_str(&line)?)

@@ -90,6 +90,12 @@ impl Run {
         control::pool(&self.status()).clone()
     }
 
+    /// The last entries of the server's journal, the oldest first.
+    #[track_caller]
+    pub fn journal(&self) -> Vec<Value> {
+        self.control().journal().unwrap_or_else(|error| panic!("no journal of the server: {error}"))
+    }
+
     /// Waits until at least `n` handlers are idle or busy.
     #[track_caller]
     pub fn wait_ready(&self, n: usize) {

@@ -73,6 +73,13 @@ impl Held {
         line.trim_end().into()
     }
 
+    /// Whatever is still answered until the connection ends.
+    pub fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        let _ = self.0.read_to_string(&mut rest);
+        rest
+    }
+
     /// Lets the connection go and waits for the last word.
     #[track_caller]
     pub fn release(mut self) {

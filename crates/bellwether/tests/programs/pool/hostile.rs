@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use rustix::fs::OFlags;
+use rustix::io::FdFlags;
 use rustix::net::Shutdown;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, Signal, getpid};
 
@@ -22,6 +24,7 @@ pub(crate) fn obey(word: &str) -> String {
         ("shut", _) => shut().to_string(),
         ("deaf", _) => deaf(),
         ("flood", _) => flood(),
+        ("leak", mebibytes) => leak(mebibytes),
         _ => format!("unknown: {word}"),
     }
 }
@@ -31,6 +34,25 @@ pub(crate) fn signal_self(signal: Signal) -> String {
     let _ = rustix::process::kill_process(getpid(), signal);
     let _ = rustix::process::kill_process(getpid(), signal);
     "still here".into()
+}
+
+/// Becomes a program that ignores SIGTERM and spins, and leaves connection and channel open.
+pub(crate) fn ignore_term(connection: impl AsFd) -> String {
+    for channel in channels() {
+        let _ = rustix::io::fcntl_setfd(&channel, FdFlags::empty());
+        std::mem::forget(channel);
+    }
+    let Ok(connection) = connection.as_fd().try_clone_to_owned() else { return "no copy".into() };
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' TERM; while :; do :; done"]).stdin(connection);
+    shell.exec().to_string()
+}
+
+/// Takes so much memory and never gives it back.
+fn leak(mebibytes: &str) -> String {
+    let bytes = mebibytes.parse::<usize>().unwrap_or(0) << 20;
+    vec![1_u8; bytes].leak();
+    format!("leaked {bytes}")
 }
 
 /// Leaves a process behind that is nobody's child, as a daemon would.

@@ -1,9 +1,10 @@
 //! A pool whose handlers do what the client says, the worst included; for tests.
 //!
 //! `pool ADDRESS [handlers=N] [threads=N] [notification=MODE] [record=FILE] [boot=MS] [grace=MS]
-//! [orphan=MS] [soft=MS] [hard=MS] [start=fail|hang|exit|panic|N:fail|threadN:fail] [load=fail|hang|threads]`. A client
-//! sends one line and reads the answer: a number is a request of the ledger, a word is one of
-//! [`obey`]'s. What the library says goes to standard error.
+//! [orphan=MS] [soft=MS] [hard=MS] [max_requests=N] [max_age=MS] [max_memory=MIB] [crash_budget=N]
+//! [start=fail|hang|exit|panic|N:fail|threadN:fail] [load=fail|hang|threads]`. A client sends one
+//! line and reads the answer: a number is a request of the ledger, a word is one of [`obey`]'s. What
+//! the library says goes to standard error.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -74,6 +75,9 @@ impl Obedient {
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn obey(word: &str, connection: &mut BufReader<Connection>) -> String {
+    if let Some(deadline) = connection.get_ref().deadline() {
+        deadline.label(word);
+    }
     match word {
         "pid" => std::process::id().to_string(),
         // Holds the connection until the client has read that, and closes.
@@ -99,6 +103,7 @@ fn obey(word: &str, connection: &mut BufReader<Connection>) -> String {
         "spin" => loop {
             std::hint::spin_loop();
         },
+        "ignore-term" => hostile::ignore_term(connection.get_ref()),
         "panic" => panic!("as told"),
         "abort" => std::process::abort(),
         "segv" => hostile::signal_self(rustix::process::Signal::SEGV),
@@ -139,6 +144,10 @@ fn set(builder: Builder, handler: &mut Obedient, load: &mut String, word: &str) 
         "orphan" => builder.orphan_grace(ms()),
         "soft" => builder.soft_deadline(ms()),
         "hard" => builder.hard_deadline(ms()),
+        "max_requests" => builder.max_requests(value.parse().unwrap_or(0)),
+        "max_age" => builder.max_age(ms()),
+        "max_memory" => builder.max_memory(value.parse().unwrap_or(0) << 20),
+        "crash_budget" => builder.crash_budget(value.parse().unwrap_or(0)),
         _ => {
             match key {
                 "record" => handler.record = Some(value.into()),
