@@ -99,7 +99,10 @@ impl Pool {
             return;
         }
         match departure {
-            Some(Departure::Recycle) => return,
+            Some(Departure::Recycle) if ready_at.is_some() => {
+                self.slots[index].until = Some(self.budget.next(clock::now()));
+                return;
+            }
             Some(Departure::SlowDown) => return self.slow_down(index),
             Some(Departure::Never) => return self.retire_slot(index),
             Some(Departure::Listener) => self.mend_listeners(),

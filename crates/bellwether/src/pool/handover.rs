@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Source;
 use super::life::State;
+use super::recycle::Wear;
+use super::respawn::jitter;
 use super::rules::Rules;
 use super::slot::{Occupant, Process, Slot};
 use super::template::Pattern;
@@ -156,6 +158,8 @@ impl Pool {
             last_words: None,
             dismissed: state.dismissed,
             condemned: state.condemned,
+            term: None,
+            wear: Wear::new(jitter()),
         });
         self.slots.push(slot);
         Ok(())
@@ -168,7 +172,8 @@ fn hand_over(slot: &Slot) -> Option<SlotState> {
         number: slot.number,
         generation: slot.generation,
         state: slot.state,
-        cause: slot.cause,
+        // Whose recycling is not over is left to the change that goes on.
+        cause: slot.cause.filter(|cause| *cause != Cause::Recycle || slot.state != State::Serving),
         until: slot.until,
         ticket: occupant.ticket,
         pid: slot.pid()?.as_raw_pid(),
