@@ -20,7 +20,7 @@ fn the_first_request_starts_the_service_and_is_answered() {
     let answer = curl(&machine, "/whoami").unwrap();
     assert!(answer.contains(r#""pid""#), "{answer}");
     assert_eq!(machine.property("web.service", "ActiveState"), "active");
-    assert_eq!(machine.run().status()["addresses"][0]["address"], "tcp://127.0.0.1:8080");
+    assert_eq!(machine.run().pool()["addresses"][0]["address"], "tcp://127.0.0.1:8080");
     machine.systemctl(&["stop", "web.socket", "web.service"]);
     machine.switch_off();
 }
