@@ -15,5 +15,7 @@ mod kit;
 mod activation;
 #[path = "systemd/clients.rs"]
 mod clients;
+#[path = "systemd/custody.rs"]
+mod custody;
 #[path = "systemd/units.rs"]
 mod units;

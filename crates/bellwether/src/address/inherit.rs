@@ -56,11 +56,6 @@ impl Passed {
         self.foreign().next().is_none()
     }
 
-    /// Returns what was stored under this name of ours.
-    pub(crate) fn named(&self, name: &str) -> Option<RawFd> {
-        self.stored().find(|(_, given)| *given == name).map(|(fd, _)| fd)
-    }
-
     /// What we had stored ourselves.
     pub(super) fn stored(&self) -> impl Iterator<Item = (RawFd, &str)> {
         self.all().filter(|(_, name)| name.starts_with(OURS))
@@ -193,8 +188,8 @@ mod tests {
         let three = [("LISTEN_PID", "7"), ("LISTEN_FDS", "3"), ("LISTEN_FDNAMES", names)];
         let passed = read(&three).unwrap();
         assert_eq!(passed.foreign().collect::<Vec<_>>(), [(4, "web")]);
-        assert_eq!(passed.named("bellwether-shop-page"), Some(5));
-        assert_eq!(passed.named("web"), None);
+        let stored: Vec<_> = passed.stored().collect();
+        assert_eq!(stored, [(3, "bellwether-shop-0"), (5, "bellwether-shop-page")]);
         let one = [("LISTEN_PID", "7"), ("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", names)];
         assert!(read(&one).unwrap().is_empty());
     }

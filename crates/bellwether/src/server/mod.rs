@@ -10,7 +10,7 @@ pub use builder::Builder;
 
 use std::os::fd::{AsRawFd, RawFd};
 
-use crate::address::Listener;
+use crate::address::{Listener, unclaimed_numbers};
 use crate::balance::Fixed;
 use crate::error::{BoxError, Doing, Error, Result};
 #[cfg(feature = "tokio")]
@@ -176,7 +176,9 @@ impl Server {
     fn others_descriptors(&self) -> std::io::Result<Vec<RawFd>> {
         let mut open = descriptors::open_now()?;
         let lock = self.folder.as_raw_fd();
-        open.retain(|fd| *fd != lock && self.listeners.iter().all(|it| it.as_raw_fd() != *fd));
+        let stored = unclaimed_numbers();
+        open.retain(|fd| *fd != lock && !stored.contains(fd));
+        open.retain(|fd| self.listeners.iter().all(|it| it.as_raw_fd() != *fd));
         Ok(open)
     }
 

@@ -13,9 +13,9 @@ mod changing;
 pub(crate) mod command;
 mod control;
 mod event;
-#[allow(dead_code)] // until the loop speaks to it
 mod manager;
 pub(crate) mod runtime_dir;
+mod service;
 mod wishes;
 
 use std::time::Duration;
@@ -24,6 +24,7 @@ use changing::Change;
 use control::{Control, Heard};
 use event::{Event, Source};
 pub(crate) use runtime_dir::RuntimeDir;
+use service::Service;
 use wishes::Wish;
 
 use crate::error::{Doing, Error, Result};
@@ -52,6 +53,7 @@ pub(crate) struct Spawner {
     journal: Journal,
     change: Change,
     wishes: Vec<Wish>,
+    service: Service,
     started: Duration,
     upgrades: u64,
     /// How long a stop is announced.
@@ -81,6 +83,7 @@ impl Spawner {
             journal: Journal::default(),
             change: Change::none(),
             wishes: Vec::new(),
+            service: Service::of_this_process(),
             started: clock::now(),
             upgrades: 0,
             announce,
@@ -104,6 +107,7 @@ impl Spawner {
     pub(crate) fn run(mut self) -> Result<Stopped> {
         self.tell(Entry::new(Kind::Start, "operator", format!("{} starts", self.name)));
         (0..self.pools.len()).for_each(|pool| self.turn(pool));
+        self.enter_service();
         while !self.is_over() {
             match self.wait() {
                 Ok(events) => events.into_iter().for_each(|event| self.handle(event)),
@@ -111,6 +115,7 @@ impl Spawner {
             }
             self.proceed_with_change();
             self.fulfil_wishes();
+            self.inform_manager();
         }
         self.say_goodbye();
         let cut = self.cut();
@@ -158,7 +163,8 @@ impl Spawner {
     /// The next moment at which something is due without anything happening.
     fn due(&self) -> Option<Duration> {
         let pools = self.pools.iter().filter_map(Pool::due);
-        pools.chain(self.control.deadline()).chain(self.change.due()).min()
+        let others = [self.control.deadline(), self.change.due(), self.service.due()];
+        pools.chain(others.into_iter().flatten()).min()
     }
 
     fn add_due(&mut self, events: &mut Vec<Event>) {
@@ -265,6 +271,7 @@ impl Spawner {
 
     /// Writes an entry down and sends it to all who follow.
     fn tell(&mut self, entry: Entry) {
+        self.service.note(&entry);
         let entry = self.journal.write(entry).clone();
         tracing::trace!(kind = %entry.kind, rule = entry.rule, "{}", entry.reason);
         for number in self.control.followers() {
