@@ -17,5 +17,7 @@ mod activation;
 mod clients;
 #[path = "systemd/custody.rs"]
 mod custody;
+#[path = "systemd/generated.rs"]
+mod generated;
 #[path = "systemd/units.rs"]
 mod units;
