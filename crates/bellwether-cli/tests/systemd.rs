@@ -15,5 +15,9 @@ mod kit;
 mod activation;
 #[path = "systemd/clients.rs"]
 mod clients;
+#[path = "systemd/custody.rs"]
+mod custody;
+#[path = "systemd/generated.rs"]
+mod generated;
 #[path = "systemd/units.rs"]
 mod units;

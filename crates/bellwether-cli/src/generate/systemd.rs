@@ -131,7 +131,11 @@ fn needs_privilege(address: &Address) -> bool {
 fn writable(pools: &[&PoolSettings]) -> String {
     let places: Vec<_> = addresses(pools).map(place).collect();
     let folders = places.iter().filter_map(|it| socket_file(it)?.parent());
-    folders.map(|folder| format!("ReadWritePaths={}\n", quoted(folder))).collect()
+    let lines: String =
+        folders.map(|folder| format!("ReadWritePaths={}\n", quoted(folder))).collect();
+    let comment =
+        "# It must exist, and this user may write there; with --socket systemd makes it.\n";
+    if lines.is_empty() { lines } else { comment.to_owned() + &lines }
 }
 
 /// The socket unit of one pool.

@@ -177,7 +177,7 @@ fn a_service_has_the_times_and_rights_that_its_file_needs() {
         &[
             "Type=notify",
             "NotifyAccess=main",
-            "KillMode=mixed",
+            "KillMode=process",
             "Restart=on-failure",
             "SuccessExitStatus=3",
             "WatchdogSec=30s",

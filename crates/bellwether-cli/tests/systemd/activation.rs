@@ -5,9 +5,9 @@ use crate::kit::{Machine, PATIENCE, eventually};
 use crate::units::{service, socket};
 
 /// A machine whose socket is open and whose service has not been asked for.
-fn activated() -> Option<Machine> {
+fn activated(lines: &str) -> Option<Machine> {
     let machine = Machine::boot()?;
-    service(&machine, "serve --handlers 2 --listen systemd:", "");
+    service(&machine, "serve --handlers 2 --listen systemd:", lines);
     socket(&machine, "");
     machine.systemctl(&["start", "web.socket"]);
     Some(machine)
@@ -15,19 +15,19 @@ fn activated() -> Option<Machine> {
 
 #[test]
 fn the_first_request_starts_the_service_and_is_answered() {
-    let Some(machine) = activated() else { return };
+    let Some(machine) = activated("") else { return };
     assert_eq!(machine.property("web.service", "ActiveState"), "inactive");
     let answer = curl(&machine, "/whoami").unwrap();
     assert!(answer.contains(r#""pid""#), "{answer}");
     assert_eq!(machine.property("web.service", "ActiveState"), "active");
-    assert_eq!(machine.run().status()["addresses"][0]["address"], "tcp://127.0.0.1:8080");
+    assert_eq!(machine.run().pool()["addresses"][0]["address"], "tcp://127.0.0.1:8080");
     machine.systemctl(&["stop", "web.socket", "web.service"]);
     machine.switch_off();
 }
 
 #[test]
 fn a_restart_loses_no_request() {
-    let Some(machine) = activated() else { return };
+    let Some(machine) = activated("") else { return };
     curl(&machine, "/").unwrap();
     let mut spawners = Vec::new();
     let ledger = stream(&machine, || {
@@ -47,7 +47,7 @@ fn a_restart_loses_no_request() {
 
 #[test]
 fn a_stop_leaves_nothing() {
-    let Some(machine) = activated() else { return };
+    let Some(machine) = activated("") else { return };
     curl(&machine, "/").unwrap();
     machine.run().wait_ready(2);
     assert!(machine.processes("web.service").len() >= 4, "spawner, template, two handlers");
@@ -62,7 +62,7 @@ fn a_stop_leaves_nothing() {
 
 #[test]
 fn a_service_that_is_killed_is_started_again_by_the_next_request() {
-    let Some(machine) = activated() else { return };
+    let Some(machine) = activated("KillMode=mixed") else { return };
     curl(&machine, "/").unwrap();
     machine.systemctl(&["kill", "--kill-whom=main", "--signal=KILL", "web.service"]);
     eventually(PATIENCE, "the service to be down", || {

@@ -13,6 +13,9 @@ use super::{Address, Defaults, Kind, Listener};
 use crate::error::{Doing, Error, Result};
 use crate::sys::descriptors;
 
+/// The variable that names the descriptor of what a predecessor in this process has left.
+pub(crate) const BATON: &str = "BELLWETHER_BATON";
+
 /// A listener as its successor finds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ListenerState {

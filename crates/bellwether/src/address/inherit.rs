@@ -56,14 +56,13 @@ impl Passed {
         self.foreign().next().is_none()
     }
 
-    /// Returns what was stored under this name of ours.
-    pub(crate) fn named(&self, name: &str) -> Option<RawFd> {
-        self.stored().find(|(_, given)| *given == name).map(|(fd, _)| fd)
-    }
-
     /// What we had stored ourselves.
+    ///
+    /// Nothing in a program that has taken the place of another: what was stored came with the
+    /// baton, and its numbers mean something else by now.
     pub(super) fn stored(&self) -> impl Iterator<Item = (RawFd, &str)> {
-        self.all().filter(|(_, name)| name.starts_with(OURS))
+        let taken_over = std::env::var_os(super::handover::BATON).is_some();
+        self.all().filter(move |(_, name)| !taken_over && name.starts_with(OURS))
     }
 
     /// What somebody else has opened for us.
@@ -194,8 +193,8 @@ mod tests {
         let three = [("LISTEN_PID", "7"), ("LISTEN_FDS", "3"), ("LISTEN_FDNAMES", names)];
         let passed = read(&three).unwrap();
         assert_eq!(passed.foreign().collect::<Vec<_>>(), [(4, "web")]);
-        assert_eq!(passed.named("bellwether-shop-page"), Some(5));
-        assert_eq!(passed.named("web"), None);
+        let stored: Vec<_> = passed.stored().collect();
+        assert_eq!(stored, [(3, "bellwether-shop-0"), (5, "bellwether-shop-page")]);
         let one = [("LISTEN_PID", "7"), ("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", names)];
         assert!(read(&one).unwrap().is_empty());
     }

@@ -20,7 +20,7 @@ pub use listener::Listener;
 pub(crate) use listener::{Health, Kind};
 pub(crate) use open::{Defaults, open_all};
 pub use options::{Defer, Options};
-pub(crate) use stored::unclaimed;
+pub(crate) use stored::{unclaimed, unclaimed_numbers};
 
 use crate::error::Error;
 

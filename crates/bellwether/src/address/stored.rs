@@ -90,6 +90,13 @@ pub(crate) fn unclaimed() -> Vec<(String, OwnedFd)> {
     sockets.filter_map(|(fd, name)| Some((name.into(), descriptors::take(fd)?))).collect()
 }
 
+/// Returns the numbers of the stored listeners that no address has claimed so far.
+pub(crate) fn unclaimed_numbers() -> Vec<RawFd> {
+    let Ok(passed) = Passed::from_environment() else { return Vec::new() };
+    let numbers = passed.stored().map(|(fd, _)| fd);
+    numbers.filter(|fd| !descriptors::was_taken(*fd) && is_socket(*fd)).collect()
+}
+
 fn is_socket(fd: RawFd) -> bool {
     descriptors::duplicate(fd).is_ok_and(|fd| sockopt::socket_type(&fd).is_ok())
 }

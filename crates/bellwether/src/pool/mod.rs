@@ -26,6 +26,7 @@ mod report;
 mod respawn;
 mod roll;
 pub(crate) mod rules;
+mod service;
 mod slot;
 pub(crate) mod template;
 mod watch;

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::path::PathBuf;
 
 use super::{Builder, Pool, Server};
+use crate::address::unclaimed_numbers;
 use crate::error::{Doing, Error, Result};
 use crate::spawner::handover::{self, Baton};
 use crate::spawner::{Place, RuntimeDir, Setting, Spawner, Stopped, runtime_dir};
@@ -161,6 +162,7 @@ fn others_descriptors(place: &Place, pools: &[Pool]) -> std::io::Result<Vec<RawF
         Place::Own(folder) => ours.push(folder.as_raw_fd()),
         Place::Taken(baton) => ours.extend(baton.descriptors()),
     }
+    ours.extend(unclaimed_numbers());
     open.retain(|fd| !ours.contains(fd));
     Ok(open)
 }

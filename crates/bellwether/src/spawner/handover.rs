@@ -15,13 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::changing::Kind;
 use super::wishes::Wish;
+pub(super) use crate::address::handover::BATON as VARIABLE;
 use crate::error::{Doing, Error, Result};
 use crate::journal::Journal;
 use crate::pool::handover::PoolState;
 use crate::sys::descriptors;
-
-/// The variable that names the baton's descriptor.
-pub(crate) const VARIABLE: &str = "BELLWETHER_BATON";
 
 /// The variable that names the descriptor at which a rehearsing program says that it can go on.
 pub(crate) const REHEARSAL: &str = "BELLWETHER_REHEARSAL";

@@ -7,14 +7,14 @@ mod line;
 #[cfg(test)]
 mod tests;
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use line::{Line, MOST_DESCRIPTORS};
 
-use crate::address::{inherit::Passed, unclaimed};
+use crate::address::unclaimed;
 use crate::error::Result;
-use crate::sys::{clock, descriptors};
+use crate::sys::clock;
 
 /// The longest name of a stored descriptor that systemd accepts (fdname_is_valid).
 const LONGEST_NAME: usize = 255;
@@ -70,6 +70,11 @@ impl Manager {
             Watchdog { pause, next: now + pause }
         });
         Ok(Self { line, watchdog, ..Self::default() })
+    }
+
+    /// Tells whether there is anybody to tell.
+    pub(crate) const fn is_there(&self) -> bool {
+        self.line.is_some()
     }
 
     /// Says that the minimum of handlers is ready: once, and again after [`Manager::reloading`].
@@ -128,11 +133,6 @@ impl Manager {
     /// Ends the custody of all that was stored under this name.
     pub(crate) fn unstore(&mut self, name: &str) {
         self.tell(format!("FDSTOREREMOVE=1\nFDNAME={}\n", fd_name(name)));
-    }
-
-    /// Takes back what was stored under this name, once.
-    pub(crate) fn take_back(name: &str) -> Option<OwnedFd> {
-        descriptors::take(Passed::from_environment().ok()?.named(&fd_name(name))?)
     }
 
     /// Ends the custody of stored listeners that no address has claimed, and closes them.

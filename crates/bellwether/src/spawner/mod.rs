@@ -14,10 +14,10 @@ pub(crate) mod command;
 mod control;
 mod event;
 pub(crate) mod handover;
-#[allow(dead_code)] // until the loop speaks to it
 mod manager;
 mod rehearsal;
 pub(crate) mod runtime_dir;
+mod service;
 mod succession;
 mod wishes;
 
@@ -31,6 +31,7 @@ use control::{Control, Heard};
 use event::{Event, Source};
 use handover::Baton;
 pub(crate) use runtime_dir::RuntimeDir;
+use service::Service;
 use wishes::Wish;
 
 use crate::error::{Doing, Error, Result};
@@ -59,6 +60,7 @@ pub(crate) struct Spawner {
     journal: Journal,
     change: Change,
     wishes: Vec<Wish>,
+    service: Service,
     started: Duration,
     upgrades: u64,
     /// Where this program was started from.
@@ -115,6 +117,7 @@ impl Spawner {
             journal: Journal::default(),
             change: Change::none(),
             wishes: Vec::new(),
+            service: Service::of_this_process(),
             started: clock::now(),
             upgrades: 0,
             program: std::env::current_exe().unwrap_or_default(),
@@ -144,9 +147,11 @@ impl Spawner {
         let reason = format!("{} {verb}, bellwether {}", self.name, env!("CARGO_PKG_VERSION"));
         self.tell(Entry::new(Kind::Start, "operator", reason).with("replaced", upgrades));
         (0..self.pools.len()).for_each(|pool| self.turn(pool));
+        self.enter_service();
         loop {
             self.proceed_with_change();
             self.fulfil_wishes();
+            self.inform_manager();
             if self.is_over() {
                 break;
             }
@@ -203,7 +208,8 @@ impl Spawner {
     /// The next moment at which something is due without anything happening.
     fn due(&self) -> Option<Duration> {
         let pools = self.pools.iter().filter_map(Pool::due);
-        pools.chain(self.control.deadline()).chain(self.change.due()).min()
+        let others = [self.control.deadline(), self.change.due(), self.service.due()];
+        pools.chain(others.into_iter().flatten()).min()
     }
 
     fn add_due(&mut self, events: &mut Vec<Event>) {
@@ -312,6 +318,7 @@ impl Spawner {
 
     /// Writes an entry down and sends it to all who follow.
     fn tell(&mut self, entry: Entry) {
+        self.service.note(&entry);
         let entry = self.journal.write(entry).clone();
         tracing::trace!(kind = %entry.kind, rule = entry.rule, "{}", entry.reason);
         for number in self.control.followers() {

@@ -44,11 +44,18 @@ pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// The passed descriptors that were taken.
+static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
+
+/// Tells whether a passed descriptor was taken, so that its number may mean something else.
+pub(crate) fn was_taken(fd: RawFd) -> bool {
+    TAKEN.lock().unwrap_or_else(PoisonError::into_inner).contains(&fd)
+}
+
 /// Takes over an inherited descriptor that was passed to this process to keep, once.
 ///
 /// `None` when it is not open or was taken before: the number may mean something else by now.
 pub(crate) fn take(fd: RawFd) -> Option<OwnedFd> {
-    static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
     let copy = duplicate(fd).ok()?;
     if !TAKEN.lock().unwrap_or_else(PoisonError::into_inner).insert(fd) {
         return None;
@@ -128,6 +135,7 @@ mod tests {
     fn a_descriptor_that_was_passed_is_taken_once() {
         let number = duplicate(0).map(std::os::fd::IntoRawFd::into_raw_fd).unwrap();
         assert!(take(number).is_some());
+        assert!(was_taken(number));
         let _another = File::open("/dev/null").unwrap(); // it may have the number now
         assert!(take(number).is_none());
         assert!(take(1_000_000).is_none());

@@ -229,7 +229,7 @@ fn write_units(launch: &Launch) -> io::Result<()> {
         fs::write(units.join(format!("{name}.target")), text)?;
     }
     let for_all = format!(
-        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nEnvironment=BELLWETHER_RUNTIME_DIR={}\n\
+        "[Service]\nEnvironment=BELLWETHER_RUNTIME_DIR={}\n\
          StandardOutput=append:{}/%N.log\n",
         launch.path("run").display(),
         launch.path("").display(),

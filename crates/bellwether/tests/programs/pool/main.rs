@@ -2,9 +2,9 @@
 //!
 //! `pool ADDRESS [handlers=N] [threads=N] [notification=MODE] [record=FILE] [boot=MS] [grace=MS]
 //! [orphan=MS] [soft=MS] [hard=MS] [max_requests=N] [max_age=MS] [max_memory=MIB] [crash_budget=N]
-//! [start=fail|hang|exit|panic|N:fail|threadN:fail] [load=fail|hang|threads]`. A client sends one
-//! line and reads the answer: a number is a request of the ledger, a word is one of [`obey`]'s. What
-//! the library says goes to standard error.
+//! [start=fail|hang|exit|panic|N:fail|threadN:fail|N:FILE] [load=fail|hang|threads]`. With N:FILE
+//! slot N opens a file at its start. A client sends one line and reads the answer: a number is a
+//! request of the ledger, a word is one of [`obey`]'s. What the library says goes to standard error.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -36,6 +36,13 @@ impl Handler for Obedient {
             "panic" => panic!("as told at its start"),
             one => match one.strip_suffix(":fail") {
                 Some(slot) if slot == seat.slot().to_string() => Err("this slot fails".into()),
+                // Opening a FIFO waits until somebody writes.
+                None => match one.split_once(':') {
+                    Some((slot, file)) if slot == seat.slot().to_string() => {
+                        std::fs::File::open(file).map(drop).map_err(Into::into)
+                    }
+                    _ => Ok(()),
+                },
                 Some(one) if one == format!("thread{}", seat.thread()) => {
                     Err("this thread fails".into())
                 }
