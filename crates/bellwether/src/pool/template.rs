@@ -20,7 +20,7 @@ use rustix::process::{Pid, Rlimit, Signal};
 use super::message::{Answer, LONGEST, Request};
 use super::slot::Process;
 use super::{descriptors as limits, fork};
-use crate::address::Listener;
+use crate::address::{Listener, orphans};
 use crate::error::BoxError;
 use crate::handler::post::{Order, Post, Seat};
 use crate::handler::{Deadlines, Departure};
@@ -177,7 +177,7 @@ impl<'a> Workshop<'a> {
         let _ = rustix::process::setpgid(None, None);
         // A load that hangs does not hear its socket close.
         let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-        name_process("bw:template");
+        name_process(orphans::TEMPLATE);
         limits::restore(&self.0.pattern.descriptors);
         let mut keep = self.0.kept();
         keep.extend([socket, self.0.control.file()].map(AsRawFd::as_raw_fd));
@@ -197,7 +197,7 @@ impl<'a> Workshop<'a> {
 
     /// In a new process: takes what a handler needs, closes the rest, serves.
     fn become_handler(&mut self, asked: Asked, body: &Body) -> Departure {
-        name_process(&format!("bw:handler {}", asked.request.number));
+        name_process(&format!("{} {}", orphans::HANDLER, asked.request.number));
         let pattern = self.0.pattern.clone();
         let telemetry = Telemetry::map(&asked.page, pattern.threads, asked.received);
         let pages = (telemetry, self.0.control.view(), Bell::of(self.0.bell));

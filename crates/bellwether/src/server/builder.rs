@@ -135,10 +135,11 @@ impl Builder {
             return Err(Error::configure("notification", "some:0 would wake nobody; use some:1"));
         }
         let addresses = self.parsed_addresses()?;
-        let defaults = Defaults { defer_accept: self.defer_accept };
-        let listeners = open_all(&addresses, defaults)?;
+        let defaults = Defaults { defer_accept: self.defer_accept, take_over: self.take_over };
+        let mut listeners = open_all(&addresses, defaults)?;
         listeners.iter().for_each(warn_of_clipping);
         let (name, folder) = self.take_name(&listeners)?;
+        listeners.iter_mut().for_each(Listener::claim_file);
         Ok(Server { settings: self, listeners, name, folder })
     }
 

@@ -1,7 +1,7 @@
 //! A pool whose handlers do what the client says, the worst included; for tests.
 //!
 //! `pool ADDRESS [handlers=N] [threads=N] [notification=MODE] [record=FILE] [boot=MS] [grace=MS]
-//! [orphan=MS] [soft=MS] [hard=MS] [start=fail|hang|exit|panic|N:fail|threadN:fail] [load=fail|hang|threads]`. A client
+//! [orphan=MS] [soft=MS] [hard=MS] [name=NAME] [take-over] [start=fail|hang|exit|panic|N:fail|threadN:fail] [load=fail|hang|threads]`. A client
 //! sends one line and reads the answer: a number is a request of the ledger, a word is one of
 //! [`obey`]'s. What the library says goes to standard error.
 
@@ -137,6 +137,8 @@ fn set(builder: Builder, handler: &mut Obedient, load: &mut String, word: &str) 
         "boot" => builder.boot_timeout(ms()),
         "grace" => builder.stop_grace(ms()),
         "orphan" => builder.orphan_grace(ms()),
+        "name" => builder.name(value),
+        "take-over" => builder.take_over(),
         "soft" => builder.soft_deadline(ms()),
         "hard" => builder.hard_deadline(ms()),
         _ => {

@@ -1,0 +1,19 @@
+//! The death of a spawner under load: nobody is refused, a successor has the same queue, and
+//! without one nothing is left.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "all of it is test code, but clippy sees that only in functions marked #[test]"
+)]
+
+mod kit;
+mod pool;
+
+#[path = "faults/clients.rs"]
+#[allow(dead_code)] // the faults use more of it
+mod clients;
+#[path = "orphans/crowd.rs"]
+mod crowd;
+#[path = "orphans/successor.rs"]
+mod successor;
