@@ -15,5 +15,7 @@ mod pool;
 mod clients;
 #[path = "orphans/crowd.rs"]
 mod crowd;
+#[path = "orphans/end.rs"]
+mod end;
 #[path = "orphans/successor.rs"]
 mod successor;

@@ -22,6 +22,7 @@ use super::slot::Process;
 use super::{descriptors as limits, fork};
 use crate::address::{Listener, orphans};
 use crate::error::BoxError;
+use crate::handler::last_will::LastWill;
 use crate::handler::post::{Order, Post, Seat};
 use crate::handler::{Deadlines, Departure};
 use crate::notification::Notification;
@@ -72,6 +73,7 @@ pub(crate) struct Dowry<'a> {
     pub(crate) listeners: &'a mut Vec<Listener>,
     pub(crate) control: &'a ControlPage,
     pub(crate) bell: &'a BellFiles,
+    pub(crate) last_will: LastWill,
 }
 
 /// What came of listening to a template.
@@ -203,6 +205,7 @@ impl<'a> Workshop<'a> {
         let pages = (telemetry, self.0.control.view(), Bell::of(self.0.bell));
         let (Ok(telemetry), Ok(control), Ok(bell)) = pages else { return Departure::NotStarted };
         let Asked { request: Request { number, .. }, channel, page, .. } = asked;
+        self.0.last_will.make(number, telemetry.clone());
         drop(page);
         let mut keep = self.0.kept();
         keep.extend([&channel, bell.rope()].map(AsRawFd::as_raw_fd));

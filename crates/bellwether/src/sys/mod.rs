@@ -9,6 +9,7 @@
 pub(crate) mod clock;
 pub(crate) mod descriptors;
 pub(crate) mod memory;
+pub(crate) mod parent;
 pub(crate) mod poller;
 pub(crate) mod process;
 pub(crate) mod signal;
