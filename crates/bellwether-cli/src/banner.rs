@@ -53,7 +53,8 @@ pub(crate) fn meaning(notification: Notification) -> String {
 
 /// Says on standard error what has been opened; `content` is what is served.
 pub(crate) fn show(server: &Server, content: &str, crew: &Crew) {
-    if tracing::enabled!(tracing::Level::INFO) {
+    // Who goes on in the same process has said all that before.
+    if tracing::enabled!(tracing::Level::INFO) && !server.is_successor() {
         let _ = Stderr.write_all(text(server, content, crew).as_bytes());
     }
 }

@@ -18,6 +18,7 @@ const USAGE: u8 = 64;
 const EXIT_STATUS: &str = "\
 Exit status:
   0   done, or stopped as told
+  3   stopped as told, but connections were cut
   64  the command line is wrong
   66  the configuration file is not there or cannot be read
   69  not available: the address or the name is taken, or no such server runs

@@ -2,7 +2,7 @@
 
 use std::future::ready;
 
-use bellwether::{Builder, Error, Result, Server, Stopped, http};
+use bellwether::{Builder, Error, Group, Pool, Result, Server, Stopped, http};
 use clap::Args;
 use tower::service_fn;
 
@@ -17,6 +17,12 @@ use crate::log;
 use crate::welcome::Welcome;
 
 const ADDRESS: &str = "127.0.0.1:8080";
+
+/// The name of a server whose file gives none.
+const NAMELESS: &str = "bellwether";
+
+/// The exit status of a server that was stopped as told, but not without cutting somebody off.
+const CUT: u8 = 3;
 
 /// The name of the only pool of `serve`.
 const POOL: &str = "web";
@@ -73,12 +79,20 @@ const CONTROL: &str = "Control";
 
 /// Serves as the flags say until the process is told to stop.
 pub(crate) fn serve(order: &Serve) -> Result<(), Ending> {
-    run(&order.config(), order.way)
+    log::start()?;
+    let config = order.config();
+    let Some(pool) = config.pool.values().next() else { return Ok(()) };
+    let folder = folder(pool)?;
+    let builder = builder(pool, config.name.as_ref().map(|name| &name.0))?;
+    let server = controlled(builder, &config, order.way).open()?;
+    farewell(content(server, folder).run()?)
 }
 
 /// Serves as a file says until the process is told to stop.
 pub(crate) fn start(order: &Start) -> Result<(), Ending> {
-    run(&order.file.load()?, order.way)
+    log::start()?;
+    let config = order.file.load()?;
+    farewell(together(&config, order.way)?)
 }
 
 impl Serve {
@@ -108,28 +122,21 @@ fn sockets_are_passed() -> bool {
     any && (for_us || std::env::var_os("LISTEN_PID").is_none())
 }
 
-fn run(config: &Config, way: Way) -> Result<(), Ending> {
-    log::start()?;
-    farewell(pools(config, way)?);
-    Ok(())
+/// Serves all pools of a file under one name; a reload reads the file anew.
+fn together(config: &Config, way: Way) -> Result<Stopped> {
+    let group = Group::named(config.name.as_ref().map_or(NAMELESS, |name| &name.0.0))?;
+    let folders = config.pool.values().map(folder).collect::<Result<Vec<_>>>()?;
+    let mut pools = Vec::new();
+    for ((name, pool), folder) in config.pool.iter().zip(folders) {
+        let builder = controlled(builder(pool, Some(&name.0))?, config, way).reload_program();
+        pools.push(content(group.open(builder)?, folder));
+    }
+    group.run(pools)
 }
 
-/// Serves all pools of a configuration: the one place where they come together.
-fn pools(config: &Config, way: Way) -> Result<Stopped> {
-    let mut pools = config.pool.values();
-    let (Some(pool), None) = (pools.next(), pools.next()) else {
-        let what = "pool".into();
-        let problem = "this version serves one pool a server; give each pool a file of its own";
-        return Err(Error::Configure { what, problem: problem.into() });
-    };
-    let folder = pool.serve.as_deref().map(Folder::at).transpose()?;
-    let builder = builder(pool, config.name.as_ref().map(|name| &name.0))?;
-    let server = controlled(builder, config, way).open()?;
-    let crew = Crew::of(&server);
-    match folder {
-        Some(folder) => serve_files(server, &crew, folder),
-        None => serve_welcome(server, crew),
-    }
+/// Opens the folder that a pool serves, if it serves one.
+fn folder(pool: &PoolSettings) -> Result<Option<Folder>> {
+    pool.serve.as_deref().map(Folder::at).transpose()
 }
 
 /// The library's settings of one pool, after a look whether they are possible.
@@ -152,29 +159,32 @@ fn controlled(builder: Builder, config: &Config, way: Way) -> Builder {
     if way.take_over { allowed.take_over() } else { allowed }
 }
 
-fn serve_files(server: Server, crew: &Crew, folder: Folder) -> Result<Stopped> {
-    banner::show(&server, &folder.path().display().to_string(), crew);
-    http::serve(server, move |_shift| {
+/// Makes a pool that serves the files of a folder, or the welcome page.
+fn content(server: Server, folder: Option<Folder>) -> Pool {
+    let crew = Crew::of(&server);
+    let Some(folder) = folder else {
+        banner::show(&server, "its welcome page", &crew);
+        let name = server.name().to_owned();
+        return http::pool(server, move |shift| {
+            let welcome = Welcome::by(shift.seat(), &name, &crew);
+            ready(Ok(service_fn(move |request| welcome.clone().answer(request))))
+        });
+    };
+    banner::show(&server, &folder.path().display().to_string(), &crew);
+    http::pool(server, move |_shift| {
         let files = Files::of(&folder);
         ready(Ok(service_fn(move |request| files.clone().answer(request))))
     })
 }
 
-fn serve_welcome(server: Server, crew: Crew) -> Result<Stopped> {
-    banner::show(&server, "its welcome page", &crew);
-    let name = server.name().to_owned();
-    http::serve(server, move |shift| {
-        let welcome = Welcome::by(shift.seat(), &name, &crew);
-        ready(Ok(service_fn(move |request| welcome.clone().answer(request))))
-    })
-}
-
-fn farewell(stopped: Stopped) {
+/// Says how the server ended, last of all.
+fn farewell(stopped: Stopped) -> Result<(), Ending> {
     match stopped.cut {
         0 => tracing::info!("stopped; every connection was finished"),
         1 => tracing::warn!("stopped; 1 connection was cut"),
         cut => tracing::warn!("stopped; {cut} connections were cut"),
     }
+    if stopped.cut == 0 { Ok(()) } else { Err(Ending::Said(CUT)) }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::error::{BoxError, Result};
 use crate::handler::gate::Terms;
 use crate::handler::requests::Unfinished;
 use crate::handler::{Connection, Shift, Stream};
-use crate::server::Server;
+use crate::server::{Pool, Server};
 use crate::spawner::Stopped;
 
 /// How many connections one thread holds at once, unless told otherwise.
@@ -85,8 +85,24 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
+    pool(server, start).run()
+}
+
+/// Makes a pool of a tower service as [`serve`] serves it, to be run beside others by
+/// [`Group::run`](crate::Group::run).
+pub fn pool<S, F, V, B>(server: Server, start: S) -> Pool
+where
+    S: Fn(Shift) -> F + Clone + Sync + 'static,
+    F: Future<Output = Result<V, BoxError>>,
+    V: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    V::Future: Send + 'static,
+    V::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
     let terms = Terms { limit: CONNECTIONS, connection_is_request: false };
-    server.run_gated(terms, move |shift| {
+    server.gated(terms, move |shift| {
         let starting = start(shift.clone());
         async move {
             let service = starting.await?;

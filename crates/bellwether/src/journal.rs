@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+use crate::sys::clock;
 
 /// How many entries are kept for `why`.
 pub(crate) const KEPT: usize = 200;
@@ -163,8 +164,7 @@ impl Journal {
     pub(crate) fn write(&mut self, mut entry: Entry) -> &Entry {
         self.written += 1;
         entry.number = self.written;
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        entry.unix_ms = u64::try_from(since.as_millis()).unwrap_or(0);
+        entry.unix_ms = clock::wall_ms();
         if self.entries.len() == KEPT {
             self.entries.pop_front();
         }

@@ -56,7 +56,7 @@ pub use handler::{Connection, Deadline, Handler, Seat};
 pub use handler::{Shift, Stream};
 pub use notification::Notification;
 pub use pool::rules::Amount;
-pub use server::{Builder, Server};
+pub use server::{Builder, Group, Pool, Server};
 pub use spawner::Stopped;
 pub use spawner::access::{Peer, Role};
 pub use spawner::command::{Answer, Scale, Why};

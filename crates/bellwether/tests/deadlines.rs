@@ -87,13 +87,15 @@ fn an_asynchronous_handler_is_dropped_while_others_go_on() {
 fn ask(address: SocketAddr, request: &str, body: &str) -> TcpStream {
     let mut stream = connect(address);
     let head = format!("{request} HTTP/1.1\r\nhost: test\r\n");
-    stream.write_all(format!("{head}content-length: 2\r\n\r\n{body}").as_bytes()).unwrap();
+    let sent = stream.write_all(format!("{head}content-length: 2\r\n\r\n{body}").as_bytes());
+    sent.unwrap_or_else(|error| panic!("cannot ask: {error}"));
     stream
 }
 
 fn rest(mut stream: TcpStream) -> String {
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let read = stream.read_to_string(&mut answer);
+    read.unwrap_or_else(|error| panic!("no whole answer: {error}"));
     answer
 }
 

@@ -19,7 +19,7 @@ mod scanner;
 const MAY_USE: &[(&str, &str)] = &[
     ("balance", ""),
     ("error", ""),
-    ("journal", ""),
+    ("journal", "sys"),
     ("status", ""),
     ("sys", ""),
     ("address", "error sys"),

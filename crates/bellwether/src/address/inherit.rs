@@ -145,6 +145,7 @@ fn adopt(fd: OwnedFd, kind: Kind, address: &Address, defaults: Defaults) -> Resu
         fd,
         address: text,
         source,
+        nth: 0,
         kind,
         place,
         backlog,

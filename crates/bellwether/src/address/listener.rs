@@ -21,6 +21,8 @@ pub struct Listener {
     pub(super) address: String,
     /// What was typed, to open it anew.
     pub(super) source: Address,
+    /// The how manieth address of its place it is; only port 0 may be given more than once.
+    pub(super) nth: usize,
     pub(super) kind: Kind,
     /// Where a TCP listener is bound.
     pub(super) place: Option<SocketAddr>,

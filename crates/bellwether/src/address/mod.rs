@@ -6,6 +6,7 @@
 //! those that were [`stored`], and those that [`orphans`] hold.
 
 mod bound;
+pub(crate) mod handover;
 pub(crate) mod inherit;
 mod listener;
 mod open;

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::bound::Bound;
+use super::handover::{ListenerState, kept_for};
 use super::listener::Kind;
 use super::returning::returning;
 use super::{Address, Defer, Listener, Options, Place, inherit, orphans, unix};
@@ -26,18 +27,31 @@ pub(crate) struct Defaults {
 }
 
 /// Opens addresses in order; one address may yield several listeners.
-pub(crate) fn open_all(addresses: &[Address], defaults: Defaults) -> Result<Vec<Listener>> {
-    if defaults.take_over && !orphans::any() {
+///
+/// What a predecessor in this process has left open is `kept`, and taken from there.
+pub(crate) fn open_all(
+    addresses: &[Address],
+    defaults: Defaults,
+    kept: &mut Vec<ListenerState>,
+) -> Result<Vec<Listener>> {
+    if defaults.take_over && kept.is_empty() && !orphans::any() {
         tracing::info!("there is nobody to take over from: no handler lacks its spawner");
     }
     let mut listeners = Vec::new();
     for (i, address) in addresses.iter().enumerate() {
+        let same = addresses.iter().take(i).filter(|other| other.place == address.place);
+        let nth = same.count();
         // Port 0 twice means two ports.
-        let chosen_later = matches!(address.place, Place::Tcp { port: 0, .. });
-        if !chosen_later && addresses.iter().take(i).any(|other| other.place == address.place) {
+        if nth > 0 && !matches!(address.place, Place::Tcp { port: 0, .. }) {
             return Err(Error::configure(address, "the address is given twice; leave one out"));
         }
-        listeners.extend(open(address, defaults)?);
+        let resumed = kept_for(address, nth, defaults, kept)?;
+        if resumed.is_empty() {
+            let opened = open(address, defaults)?;
+            listeners.extend(opened.into_iter().map(|listener| Listener { nth, ..listener }));
+        } else {
+            listeners.extend(resumed);
+        }
     }
     Ok(listeners)
 }
@@ -93,6 +107,7 @@ fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<L
         address: format!("tcp://{place}"),
         place: Some(place),
         source: address.clone(),
+        nth: 0,
         kind: Kind::Tcp,
         backlog: Some(address.options.backlog.unwrap_or(BACKLOG)),
         overflows_before: overflows_before(&address.options, defaults),

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix};
 
 use super::bound::Bound;
+use super::handover::FileState;
 use super::listener::Kind;
 use super::open::{BACKLOG, refused, refused_at, stream_socket};
 use super::returning::returning;
@@ -39,6 +40,22 @@ impl SocketFile {
     /// Takes charge of the file.
     pub(super) fn claim(&mut self) {
         self.owner = Some(rustix::process::getpid());
+    }
+
+    /// Describes the file for a successor in this process.
+    pub(super) fn state(&self) -> FileState {
+        let (path, identity) = (self.path.clone(), self.identity);
+        FileState { path, identity, owner: self.owner.map_or(0, rustix::process::Pid::as_raw_pid) }
+    }
+
+    /// Takes the file over from a predecessor.
+    pub(super) fn resume(state: FileState) -> Self {
+        let owner = rustix::process::Pid::from_raw(state.owner);
+        Self { path: state.path, identity: state.identity, owner }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Removes the file, unless somebody has put another in its place.
@@ -114,6 +131,7 @@ fn listen(
         fd,
         address: text,
         source: address.clone(),
+        nth: 0,
         kind: Kind::Unix,
         place: None,
         backlog,

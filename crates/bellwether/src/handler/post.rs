@@ -93,6 +93,7 @@ pub(crate) struct Post {
     pub(crate) orphan_grace: Duration,
     pub(crate) deadlines: Deadlines,
     pub(crate) telemetry: Telemetry,
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))] // only gates ask how many they are
     pub(crate) control: ControlView,
     pub(crate) bell: Bell,
     /// The way to the spawner: readable for a nudge or an order, closed when it is time to leave.

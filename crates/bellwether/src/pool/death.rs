@@ -168,12 +168,13 @@ impl Pool {
     ) {
         let slot = &self.slots[index];
         let Some(occupant) = &slot.occupant else { return };
-        let cause = cause.unwrap_or(match (occupant.ready_at, status.terminating_signal()) {
-            (None, _) => Cause::Boot,
-            (_, Some(libc::SIGKILL)) if self.oom.struck() => Cause::Oom,
-            (_, Some(_)) => Cause::Signal,
-            (_, None) => Cause::Exit,
-        });
+        let cause = match (cause, occupant.ready_at, status.terminating_signal()) {
+            (Some(cause), ..) => cause,
+            (_, None, _) => Cause::Boot,
+            (_, _, Some(libc::SIGKILL)) if self.oom.struck() => Cause::Oom,
+            (_, _, Some(_)) => Cause::Signal,
+            (_, _, None) => Cause::Exit,
+        };
         let age = clock::now().saturating_sub(occupant.asked_at);
         let entry = Entry::new(Kind::Exit, &cause.to_string(), how)
             .with("age_s", age.as_secs_f64())

@@ -17,6 +17,7 @@ impl Pool {
         self.retired = 0;
         self.pattern.generation = self.newest;
         self.roll = Some(Roll::new(from, self.newest));
+        self.decide();
         self.newest
     }
 
@@ -26,7 +27,13 @@ impl Pool {
             && roll.step == Step::Proven
         {
             roll.step = Step::Spreading;
+            self.spare.iter().for_each(crate::address::Listener::close_door);
         }
+    }
+
+    /// Gives addresses up that nobody serves any more.
+    pub(crate) fn drop_spares(&mut self) {
+        self.spare.clear();
     }
 
     /// Returns how far the new generation is; `None`: there is no change.
@@ -49,6 +56,10 @@ impl Pool {
 
     /// Ends a roll whose new generation serves alone.
     pub(crate) fn settle(&mut self) {
+        if self.retiring {
+            self.close();
+        }
+        self.drop_spares();
         if let Some(roll) = self.roll.take() {
             self.dismiss_template(roll.from);
             self.end_the_oldest();
@@ -65,12 +76,14 @@ impl Pool {
             1 => ", 1 older handler finishes its requests".into(),
             many => format!(", {many} older handlers finish their requests"),
         };
-        format!("pool `{}`: generation {current}, {} handlers{also}", self.name, self.serving())
+        let serving = self.serving();
+        let plural = if serving == 1 { "" } else { "s" };
+        format!("pool `{}`: generation {current}, {serving} handler{plural}{also}", self.name)
     }
 
     /// Tells whether there is anything to change.
     pub(crate) fn may_change(&self) -> bool {
-        self.phase == Phase::Serving
+        self.phase == Phase::Serving && !self.retiring
     }
 
     /// Tells whether no handler is being made, so that nothing is known to a template alone.

@@ -14,6 +14,7 @@ mod event;
 mod evidence;
 mod fork;
 mod generation;
+pub(crate) mod handover;
 mod life;
 mod look;
 #[allow(dead_code)] // asked by recycling
@@ -31,6 +32,9 @@ mod watch;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use serde::{Deserialize, Serialize};
 
 use event::{Event, Source};
 use oom::Oom;
@@ -67,7 +71,7 @@ pub(crate) struct Plan {
 }
 
 /// Between which numbers of handlers the balance may choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bounds {
     pub(crate) min: usize,
     pub(crate) max: usize,
@@ -102,6 +106,8 @@ pub(crate) struct Pool {
     want: usize,
 
     listeners: Vec<Listener>,
+    /// Those of the generation before that this one does without.
+    spare: Vec<Listener>,
     page: ControlPage,
     bell_files: BellFiles,
     bell: Bell,
@@ -137,12 +143,21 @@ pub(crate) struct Pool {
     stood: Vec<u32>,
     accepted_seen: u64,
     phase: Phase,
+    /// Whether nobody is made, because this process is about to become another program.
+    held: bool,
+    /// Whether the configuration does not know it any more: it ends with the change.
+    retiring: bool,
     /// Whether everything is to end at once.
     doomed: bool,
     /// Why there is no going on.
     verdict: Option<Error>,
     /// What is to be written into the journal.
     told: Vec<Entry>,
+}
+
+/// Signals a child that is no handler, if the kernel agrees that it is our child.
+pub(crate) fn signal_child(pid: Pid, signal: Signal) {
+    Process::of(pid).signal(signal);
 }
 
 impl Pool {
@@ -166,6 +181,7 @@ impl Pool {
             why: String::new(),
             want: 0,
             listeners: plan.listeners,
+            spare: Vec::new(),
             page: ControlPage::new()
                 .doing("create the control page (memfd with seals, Linux 5.1)")?,
             bell: Bell::of(&bell_files).doing("map the bell page")?,
@@ -190,6 +206,8 @@ impl Pool {
             stood: Vec::new(),
             accepted_seen: 0,
             phase: Phase::Serving,
+            held: false,
+            retiring: false,
             doomed: false,
             verdict: None,
             told: Vec::new(),
@@ -243,7 +261,7 @@ impl Pool {
         }
     }
 
-    fn add_expired(&mut self, events: &mut Vec<Event>) {
+    fn add_expired(&self, events: &mut Vec<Event>) {
         let now = clock::now();
         let late = |until: Option<Duration>| until.is_some_and(|until| until <= now);
         let expired = self.slots.iter().enumerate().filter(|(_, slot)| late(slot.until));
@@ -313,6 +331,21 @@ impl Pool {
         self.bounds = bounds;
         self.retired = 0;
         Ok(())
+    }
+
+    /// Gives a program that takes the place of this one the limits from before.
+    pub(crate) fn restore_limits(&self) {
+        descriptors::restore(&self.pattern.descriptors);
+    }
+
+    /// Stops, or goes on, making handlers.
+    pub(crate) const fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// Keeps what is there until the change is done that leaves the pool out.
+    pub(crate) const fn retire(&mut self) {
+        self.retiring = true;
     }
 
     pub(crate) const fn want(&self) -> usize {

@@ -24,7 +24,7 @@ impl Pool {
         let aims = self.aims();
         self.dismiss_surplus(|slot| slot.stays(current), aims.new, Cause::Drain);
         self.dismiss_surplus(|slot| slot.is_outgoing(current), aims.old, Cause::Change);
-        if !self.doomed && self.phase != Phase::Closing {
+        if !self.doomed && !self.held && self.phase != Phase::Closing {
             self.fill(current, aims.new);
             if let Some(from) =
                 self.roll.as_ref().filter(|it| it.step.keeps_the_old()).map(|it| it.from)
@@ -114,9 +114,13 @@ impl Pool {
         (0..).filter(|number| !taken.contains(number)).take(many).collect()
     }
 
-    fn decide(&mut self) {
+    pub(super) fn decide(&mut self) {
         if self.phase == Phase::Closing || self.verdict.is_some() {
             self.want = 0;
+            return;
+        }
+        if self.retiring {
+            self.want = self.count(|slot| slot.stays(self.pattern.generation));
             return;
         }
         let reading = self.reading();
@@ -159,7 +163,9 @@ impl Pool {
 
     /// Orders a handler to finish and leave; closing the channel wakes all its threads.
     fn dismiss(&mut self, index: usize) {
-        let order = if self.phase == Phase::Closing { FINISH } else { LEAVE };
+        // Whose address goes with it empties the buffer first.
+        let last = self.phase == Phase::Closing || !self.spare.is_empty();
+        let order = if last { FINISH } else { LEAVE };
         let Some(occupant) = &mut self.slots[index].occupant else { return };
         occupant.dismissed = true;
         if let Some(channel) = &occupant.channel {

@@ -120,7 +120,7 @@ impl Alarm {
 
     /// Returns what to tell when it is over.
     pub(crate) fn calm(&mut self, now: Duration) -> Option<Entry> {
-        if !self.due().is_some_and(|at| at <= now) {
+        if self.due().is_none_or(|at| at > now) {
             return None;
         }
         self.rings = false;

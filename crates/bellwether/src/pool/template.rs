@@ -51,6 +51,21 @@ pub(crate) struct Pattern {
     pub(crate) inherited: Vec<RawFd>,
 }
 
+impl Pattern {
+    /// For a pool that makes no handlers any more.
+    pub(crate) fn unused() -> Self {
+        Self {
+            generation: 0,
+            threads: 1,
+            notification: Notification::default(),
+            orphan_grace: Duration::ZERO,
+            deadlines: Deadlines::default(),
+            descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
+            inherited: Vec::new(),
+        }
+    }
+}
+
 /// The spawner's hold on its template.
 pub(crate) struct Template {
     pub(crate) generation: u64,

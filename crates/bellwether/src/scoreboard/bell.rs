@@ -25,6 +25,11 @@ impl BellFiles {
         Ok(Self { page, rope })
     }
 
+    /// Takes over what a predecessor in this process had.
+    pub(crate) const fn resume(page: OwnedFd, rope: OwnedFd) -> Self {
+        Self { page, rope }
+    }
+
     pub(crate) fn descriptors(&self) -> [RawFd; 2] {
         [self.page.as_raw_fd(), self.rope.as_raw_fd()]
     }

@@ -197,6 +197,10 @@ impl TelemetryView {
         Ok(Self { view, threads })
     }
 
+    pub(crate) const fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// Copies the page and checks the copy.
     ///
     /// Words are read in the order opposite to that in which an honest handler writes them

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Server;
+use super::{Group, Server};
+use crate::address::handover::ListenerState;
 use crate::address::{Address, Defaults, Defer, Listener, inherit::Passed, open_all};
 use crate::buffer::Buffer;
 use crate::error::{Doing, Error, Result};
@@ -12,7 +13,7 @@ use crate::pool::rules::Rules;
 use crate::scoreboard::control::MAX_SLOTS;
 use crate::scoreboard::telemetry::MAX_THREADS;
 use crate::spawner::access::Access;
-use crate::spawner::{RuntimeDir, runtime_dir};
+use crate::spawner::change::Way;
 use crate::sys::descriptors;
 
 /// The settings of a server.
@@ -45,6 +46,7 @@ pub struct Builder {
     pub(super) rules: Rules,
     pub(super) access: Access,
     pub(super) take_over: bool,
+    pub(super) reload_way: Way,
 }
 
 impl Default for Builder {
@@ -62,6 +64,7 @@ impl Default for Builder {
             rules: Rules::default(),
             access: Access::default(),
             take_over: false,
+            reload_way: Way::Template,
         }
     }
 }
@@ -124,9 +127,27 @@ impl Builder {
 
     /// Opens the addresses and takes the name; no process is made yet.
     ///
+    /// In a process that has just become another program by an upgrade, addresses and name are
+    /// taken over from the program before it.
+    ///
     /// # Errors
     /// Whatever is wrong with the settings, the addresses or the name. Nothing is left behind.
     pub fn open(self) -> Result<Server> {
+        if let Some(group) = Group::of_predecessor()? {
+            let name = self.name.clone().unwrap_or_else(|| group.name().to_owned());
+            let mut server = group.open_named(name, self)?;
+            server.group = Some(group);
+            return Ok(server);
+        }
+        let listeners = self.listeners(&mut Vec::new())?;
+        let name = self.name.clone().unwrap_or_else(|| default_name(&listeners));
+        let group = Group::take(&name, self.runtime_dir.clone())?;
+        let (pool_name, group) = (name.clone(), Some(group));
+        Ok(Server { settings: self, listeners, name, pool_name, succeeds: false, group })
+    }
+
+    /// Opens the addresses; those that a predecessor has left open are taken out of `kept`.
+    pub(super) fn listeners(&self, kept: &mut Vec<ListenerState>) -> Result<Vec<Listener>> {
         descriptors::fill_standard().doing("open /dev/null for a closed standard descriptor")?;
         check_range("handlers", self.handlers, MAX_SLOTS)?;
         check_range("threads", self.threads, MAX_THREADS)?;
@@ -136,11 +157,9 @@ impl Builder {
         }
         let addresses = self.parsed_addresses()?;
         let defaults = Defaults { defer_accept: self.defer_accept, take_over: self.take_over };
-        let mut listeners = open_all(&addresses, defaults)?;
+        let listeners = open_all(&addresses, defaults, kept)?;
         listeners.iter().for_each(warn_of_clipping);
-        let (name, folder) = self.take_name(&listeners)?;
-        listeners.iter_mut().for_each(Listener::claim_file);
-        Ok(Server { settings: self, listeners, name, folder })
+        Ok(listeners)
     }
 
     fn parsed_addresses(&self) -> Result<Vec<Address>> {
@@ -151,13 +170,6 @@ impl Builder {
             return Err(Error::configure("listen", "no address is given; try 127.0.0.1:8080"));
         }
         Ok(vec!["systemd:".parse()?])
-    }
-
-    fn take_name(&self, listeners: &[Listener]) -> Result<(String, RuntimeDir)> {
-        let name = self.name.clone().unwrap_or_else(|| default_name(listeners));
-        let base = self.runtime_dir.clone().unwrap_or_else(runtime_dir::base);
-        let folder = RuntimeDir::take(&base, &name)?;
-        Ok((name, folder))
     }
 }
 

@@ -1,26 +1,26 @@
 //! From settings to a running server.
 //!
 //! A [`Builder`] holds the settings; opening it yields a [`Server`], whose `run…` methods make
-//! the calling process the spawner of one pool.
+//! the calling process the spawner of one pool, and whose `with…` methods make a [`Pool`] of it,
+//! of which a [`Group`] runs several.
 
 mod builder;
+mod group;
+mod pool;
 mod settings;
 
 pub use builder::Builder;
-
-use std::os::fd::{AsRawFd, RawFd};
+pub use group::Group;
+pub use pool::Pool;
 
 use crate::address::Listener;
-use crate::balance::Fixed;
-use crate::error::{BoxError, Doing, Error, Result};
+use crate::error::{BoxError, Result};
 #[cfg(feature = "tokio")]
 use crate::handler::{Connection, Shift, gate, gate::Terms};
 use crate::handler::{Handler, race};
 use crate::notification::Notification;
-use crate::pool::template::{Body, Load, Pattern};
-use crate::pool::{Bounds, Plan, Pool};
-use crate::spawner::{RuntimeDir, Spawner, Stopped};
-use crate::sys::{descriptors, process};
+use crate::pool::template::Body;
+use crate::spawner::Stopped;
 
 /// A server whose addresses are open and whose handlers do not exist yet.
 ///
@@ -43,8 +43,12 @@ use crate::sys::{descriptors, process};
 pub struct Server {
     settings: Builder,
     listeners: Vec<Listener>,
+    /// By which the server is asked and told.
     name: String,
-    folder: RuntimeDir,
+    pool_name: String,
+    succeeds: bool,
+    /// The group of its own, unless it was opened in another.
+    group: Option<Group>,
 }
 
 impl Server {
@@ -78,24 +82,42 @@ impl Server {
         self.settings.notification
     }
 
-    /// Returns the server's name.
+    /// Returns the server's name, by which it is asked and told; that of its group.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the name of the pool; that of the server where it is the only one.
+    #[must_use]
+    pub fn pool_name(&self) -> &str {
+        &self.pool_name
+    }
+
+    /// Tells whether this process served before it became this program, and goes on serving.
+    #[must_use]
+    pub const fn is_successor(&self) -> bool {
+        self.succeeds
     }
 
     /// Serves with a blocking handler until the process is told to stop.
     ///
     /// The calling process becomes the spawner; the handler runs in processes forked from it,
     /// each thread with its own clone. They end without running destructors or exit handlers, so
-    /// whoever fills a buffered writer must flush it. SIGTERM, SIGINT and SIGHUP stop gracefully, a second one
-    /// or SIGQUIT at once.
+    /// whoever fills a buffered writer must flush it. SIGTERM and SIGINT stop gracefully, a second one or
+    /// SIGQUIT at once; SIGHUP reloads, SIGUSR2 upgrades.
     ///
     /// # Errors
     /// [`Error::Boot`] when no handler ever became ready; [`Error::System`] when the process has
     /// other threads (it could not fork safely) or the kernel lacks something that is needed.
     pub fn run<H: Handler + 'static>(self, handler: H) -> Result<Stopped> {
-        self.run_loaded(move || Ok(handler.clone()))
+        self.with(handler).run()
+    }
+
+    /// Becomes a pool of blocking handlers, to be run beside others by [`Group::run`].
+    #[must_use]
+    pub fn with<H: Handler + 'static>(self, handler: H) -> Pool {
+        self.with_loaded(move || Ok(handler.clone()))
     }
 
     /// Serves like [`Server::run`] with a handler that is loaded first.
@@ -110,11 +132,24 @@ impl Server {
         H: Handler + 'static,
         L: Fn() -> Result<H, BoxError> + 'static,
     {
-        self.run_with(Box::new(move || {
-            let handler = load()?;
-            let body: Body = Box::new(move |post| race::live(&handler, &post));
-            Ok(body)
-        }))
+        self.with_loaded(load).run()
+    }
+
+    /// Becomes a pool of handlers as of [`Server::run_loaded`].
+    #[must_use]
+    pub fn with_loaded<H, L>(self, load: L) -> Pool
+    where
+        H: Handler + 'static,
+        L: Fn() -> Result<H, BoxError> + 'static,
+    {
+        Pool::new(
+            self,
+            Box::new(move || {
+                let handler = load()?;
+                let body: Body = Box::new(move |post| race::live(&handler, &post));
+                Ok(body)
+            }),
+        )
     }
 
     /// Serves with an asynchronous handler until the process is told to stop.
@@ -152,69 +187,39 @@ impl Server {
         H: Fn(Connection) -> T + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        self.run_gated(Terms { limit: limit.max(1), connection_is_request: true }, start)
+        self.with_async(limit, start).run()
     }
 
-    /// Serves behind gates, on these terms.
+    /// Becomes a pool of handlers as of [`Server::run_async`].
     #[cfg(feature = "tokio")]
-    pub(crate) fn run_gated<S, F, H, T>(self, terms: Terms, start: S) -> Result<Stopped>
+    #[must_use]
+    pub fn with_async<S, F, H, T>(self, limit: usize, start: S) -> Pool
     where
         S: Fn(Shift) -> F + Clone + Sync + 'static,
         F: Future<Output = Result<H, BoxError>>,
         H: Fn(Connection) -> T + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        self.run_with(Box::new(move || {
-            let start = start.clone();
-            let body: Body =
-                Box::new(move |post| gate::live(&start, &std::sync::Arc::new(post), terms));
-            Ok(body)
-        }))
+        self.gated(Terms { limit: limit.max(1), connection_is_request: true }, start)
     }
 
-    /// The open descriptors that are not ours: the application's, which its handlers keep.
-    fn others_descriptors(&self) -> std::io::Result<Vec<RawFd>> {
-        let mut open = descriptors::open_now()?;
-        let lock = self.folder.as_raw_fd();
-        open.retain(|fd| *fd != lock && self.listeners.iter().all(|it| it.as_raw_fd() != *fd));
-        Ok(open)
-    }
-
-    /// Becomes the spawner of a pool whose handlers are loaded by `load`.
-    pub(crate) fn run_with(self, load: Load) -> Result<Stopped> {
-        let threads = process::thread_names();
-        if threads.len() > 1 {
-            let names = threads.join(", ");
-            return Err(Error::System {
-                doing: "fork safely".into(),
-                source: std::io::Error::other(format!(
-                    "this process has {} threads ({names}); call run before starting any",
-                    threads.len()
-                )),
-            });
-        }
-        let inherited = self.others_descriptors().doing("list /proc/self/fd")?;
-        let Builder { handlers, threads, notification, orphan_grace, .. } = self.settings;
-        let pattern = Pattern {
-            generation: 1,
-            threads,
-            notification,
-            orphan_grace,
-            deadlines: self.settings.rules.deadlines,
-            descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
-            inherited,
-        };
-        let (min, max) = self.settings.bounds.unwrap_or((handlers, handlers));
-        let announce = self.settings.rules.times.announce;
-        let pool = Pool::new(Plan {
-            name: self.name.clone(),
-            listeners: self.listeners,
-            pattern,
-            rules: self.settings.rules,
-            bounds: Bounds { min, max },
-            balance: Box::new(Fixed::new(handlers)),
-            load,
-        })?;
-        Spawner::new(self.name, self.folder, self.settings.access, announce, vec![pool])?.run()
+    /// Becomes a pool of handlers behind gates, on these terms.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn gated<S, F, H, T>(self, terms: Terms, start: S) -> Pool
+    where
+        S: Fn(Shift) -> F + Clone + Sync + 'static,
+        F: Future<Output = Result<H, BoxError>>,
+        H: Fn(Connection) -> T + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        Pool::new(
+            self,
+            Box::new(move || {
+                let start = start.clone();
+                let body: Body =
+                    Box::new(move |post| gate::live(&start, &std::sync::Arc::new(post), terms));
+                Ok(body)
+            }),
+        )
     }
 }

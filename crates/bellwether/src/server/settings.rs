@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::pool::rules::Amount;
 use crate::scoreboard::control::MAX_SLOTS;
 use crate::spawner::access::{Peer, Role};
+use crate::spawner::change::Way;
 
 impl Builder {
     /// Sets how far `scale` may go by default: from `min` to `max` handlers, 1 to 4096.
@@ -156,6 +157,16 @@ impl Builder {
     #[must_use]
     pub const fn take_over(mut self) -> Self {
         self.take_over = true;
+        self
+    }
+
+    /// Lets a reload run this program anew in place, so that `main` reads its configuration again.
+    ///
+    /// Default: a reload runs the load function anew, in a new template, with these settings. With
+    /// this one it goes the way of an upgrade to the same program.
+    #[must_use]
+    pub const fn reload_program(mut self) -> Self {
+        self.reload_way = Way::Program;
         self
     }
 

@@ -1,17 +1,23 @@
 //! Carrying out a change: what [`change::step`] decides, in all pools together.
 
+use std::fs::File;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::Spawner;
 use super::change::{self, Action, Event, State, Way};
 use super::command::Answer;
+use super::handover::{ChangeState, taken};
+use super::rehearsal::Rehearsal;
+use crate::error::Result;
 use crate::journal::{Entry, Kind as Entries};
 use crate::pool::{Pool, Step};
 use crate::sys::clock;
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Kind {
     /// New handlers.
     Reload,
     /// A new spawner and new handlers.
@@ -23,6 +29,13 @@ impl Kind {
         match self {
             Self::Reload => "reload",
             Self::Upgrade => "upgrade",
+        }
+    }
+
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Reload => "reloaded",
+            Self::Upgrade => "upgraded",
         }
     }
 }
@@ -46,21 +59,33 @@ impl Outcome {
 /// The change that is going on, if one is.
 pub(super) struct Change {
     state: State,
-    kind: Kind,
-    since: Duration,
+    pub(super) kind: Kind,
+    pub(super) since: Duration,
     /// Why it failed, until that has been told.
     problem: String,
     outcome: Option<Outcome>,
+    /// The program that is to take over.
+    pub(super) program: Option<File>,
+    pub(super) rehearsal: Option<Rehearsal>,
+    /// The program from before; this process is the new one.
+    pub(super) old_program: Option<File>,
 }
 
 impl Change {
     pub(super) const fn none() -> Self {
+        Self::of(Kind::Reload, Duration::ZERO)
+    }
+
+    const fn of(kind: Kind, since: Duration) -> Self {
         Self {
             state: State::Idle,
-            kind: Kind::Reload,
-            since: Duration::ZERO,
+            kind,
+            since,
             problem: String::new(),
             outcome: None,
+            program: None,
+            rehearsal: None,
+            old_program: None,
         }
     }
 
@@ -78,8 +103,8 @@ impl Change {
         self.outcome.take()
     }
 
-    pub(super) const fn due(&self) -> Option<Duration> {
-        None
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.rehearsal.as_ref().map(|rehearsal| rehearsal.until)
     }
 }
 
@@ -97,11 +122,11 @@ impl Spawner {
             self.tell(Entry::new(Entries::Refusal, verb, format!("{told_by}: {reason}")));
             return Err(reason);
         }
-        let (since, state, outcome) = (clock::now(), State::Idle, None);
-        self.change = Change { state, kind, since, problem: String::new(), outcome };
+        self.change = Change::of(kind, clock::now());
         tracing::info!("{verb}, told by {told_by}");
         self.tell(Entry::new(Entries::Change, verb, format!("begins, told by {told_by}")));
-        self.step_change(Event::Asked(Way::Template));
+        let way = if kind == Kind::Upgrade { Way::Program } else { self.reload_way };
+        self.step_change(Event::Asked(way));
         (0..self.pools.len()).for_each(|pool| self.turn(pool));
         Ok(())
     }
@@ -116,6 +141,22 @@ impl Spawner {
         let Some(event) = self.progress() else { return };
         self.step_change(event);
         (0..self.pools.len()).for_each(|pool| self.turn(pool));
+    }
+
+    /// Goes on in a program that has just replaced another in this process.
+    pub(super) fn resume_change(&mut self, state: ChangeState) -> Result<()> {
+        self.change = Change::of(state.kind, state.since);
+        let old_program = taken(state.old_program)?;
+        if let Some(problem) = state.problem {
+            self.pools.iter_mut().for_each(Pool::drop_spares);
+            let reason = format!("{problem}; the program from before serves on");
+            self.conclude(Outcome::Failed(reason));
+        } else {
+            self.change.old_program = Some(old_program.into());
+            self.change.state = State::Proving;
+            self.prove();
+        }
+        Ok(())
     }
 
     fn progress(&mut self) -> Option<Event> {
@@ -139,8 +180,9 @@ impl Spawner {
         }
     }
 
-    fn step_change(&mut self, event: Event) {
-        let (next, action) = change::step(self.change.state, event, false);
+    pub(super) fn step_change(&mut self, event: Event) {
+        let replaced = self.change.old_program.is_some();
+        let (next, action) = change::step(self.change.state, event, replaced);
         if next != self.change.state {
             self.change.state = next;
             if next != State::Idle {
@@ -148,24 +190,51 @@ impl Spawner {
                 self.tell(Entry::new(Entries::Change, verb, next.word()));
             }
         }
+        let held = matches!(next, State::Settling | State::Returning);
+        self.pools.iter_mut().for_each(|pool| pool.hold(held));
         match action {
             Action::Nothing | Action::Refuse => {}
-            Action::Rehearse | Action::Replace | Action::Return => {}
+            Action::Rehearse => self.rehearse(),
+            Action::Replace => self.replace(),
+            Action::Return => self.return_to_old_program(),
             Action::Prove => self.prove(),
             Action::Spread => self.pools.iter_mut().for_each(Pool::spread),
-            Action::RollBack => {
-                self.pools.iter_mut().for_each(Pool::roll_back);
-                let problem = std::mem::take(&mut self.change.problem);
-                self.conclude(Outcome::Failed(format!("{problem}; nothing was changed")));
+            Action::RollBack => self.roll_back(),
+            Action::Abandon => {
+                if let Some(rehearsal) = &mut self.change.rehearsal {
+                    rehearsal.kill();
+                }
+                self.conclude(Outcome::Failed("the server stops".into()));
             }
-            Action::Abandon => self.conclude(Outcome::Failed("the server stops".into())),
-            Action::Finish => {
-                self.pools.iter_mut().for_each(Pool::settle);
-                let told = self.pools.iter().map(Pool::generation_in_words);
-                let told = told.collect::<Vec<_>>().join("; ");
-                self.conclude(Outcome::Done(told));
-            }
+            Action::Finish => self.finish(),
         }
+    }
+
+    /// Tells the spawner why the change cannot go on.
+    pub(super) fn change_failed(&mut self, problem: String) {
+        self.change.problem = problem;
+        self.step_change(Event::Failed);
+    }
+
+    fn roll_back(&mut self) {
+        self.pools.iter_mut().for_each(Pool::roll_back);
+        if self.change.state == State::Idle {
+            let problem = std::mem::take(&mut self.change.problem);
+            self.conclude(Outcome::Failed(format!("{problem}; nothing was changed")));
+        }
+    }
+
+    fn finish(&mut self) {
+        self.pools.iter_mut().for_each(Pool::settle);
+        let told =
+            self.pools.iter().filter(|pool| pool.may_change()).map(Pool::generation_in_words);
+        let told = told.collect::<Vec<_>>().join("; ");
+        self.upgrades += u64::from(self.change.kind == Kind::Upgrade);
+        self.conclude(Outcome::Done(format!("{}: {told}", self.change.kind.done())));
+    }
+
+    pub(super) fn problem_of_change(&self) -> String {
+        self.change.problem.clone()
     }
 
     fn prove(&mut self) {
@@ -188,6 +257,8 @@ impl Spawner {
             }
         };
         self.tell(entry.with("took_s", took));
+        self.change.program = None;
+        self.change.old_program = None;
         self.change.outcome = Some(outcome);
     }
 }

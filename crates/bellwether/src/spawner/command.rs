@@ -132,7 +132,7 @@ pub struct Why {
 /// assert_eq!("auto".parse::<Scale>()?, Scale::Auto);
 /// # Ok::<(), bellwether::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Scale {
     /// As many as the balance decides, between these two.

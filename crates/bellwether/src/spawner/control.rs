@@ -5,9 +5,10 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -15,6 +16,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags};
 
 use super::access::{Access, Role};
 use super::command::{Answer, Command};
+use super::handover::{ClientState, taken};
 use super::runtime_dir::RuntimeDir;
 use crate::error::{Doing, Error, Result};
 use crate::handler::refusal::OncePerSecond;
@@ -88,6 +90,37 @@ impl Control {
     /// Goes on with a control socket that is open already.
     pub(super) fn of(folder: RuntimeDir, access: Access, socket: UnixListener) -> Self {
         Self { folder, socket, clients: [const { None }; CLIENTS], access, shut_until: None }
+    }
+
+    /// Describes the clients that wait, for a successor in this process.
+    pub(super) fn waiting(&self) -> Vec<ClientState> {
+        let client = |(number, client): (usize, &Option<Client>)| {
+            let client = client.as_ref()?;
+            let waits = matches!(client.part, Part::Waiting | Part::Following);
+            waits.then(|| ClientState {
+                number,
+                fd: client.stream.as_raw_fd(),
+                who: client.who.clone(),
+                follows: client.part == Part::Following,
+            })
+        };
+        self.clients.iter().enumerate().filter_map(client).collect()
+    }
+
+    /// Goes on with a client that waited for a predecessor; returns its stream to be watched.
+    pub(super) fn resume(&mut self, state: ClientState) -> Result<Option<&OwnedFd>> {
+        let stream = taken(state.fd)?;
+        let Some(place) = self.clients.get_mut(state.number) else { return Ok(None) };
+        let part = if state.follows { Part::Following } else { Part::Waiting };
+        let (line, answer, until) = (Vec::new(), Vec::new(), None);
+        // It has said all that it may say.
+        let role = Role::Read;
+        let client = Client { stream, role, who: state.who, line, answer, part, until };
+        Ok(Some(&place.insert(client).stream))
+    }
+
+    pub(super) fn folder(&self) -> (PathBuf, RawFd) {
+        (self.folder.path().to_owned(), self.folder.as_raw_fd())
     }
 
     /// Lets the next client in; returns its number and stream to be watched.

@@ -9,6 +9,8 @@ pub(super) enum Event {
     ChildrenEnded,
     /// Something has happened to a pool, or is due there.
     Pool(usize),
+    /// A program that rehearses has said something.
+    RehearsalSpoke,
     /// A client knocks at the control socket.
     Knock,
     /// A control client has spoken, can read on, or is gone.
@@ -22,6 +24,7 @@ pub(super) enum Source {
     Control,
     Pool(usize),
     Client(usize),
+    Rehearsal,
 }
 
 impl Source {
@@ -31,6 +34,7 @@ impl Source {
             Self::Control => (1, 0),
             Self::Pool(i) => (2, i),
             Self::Client(i) => (3, i),
+            Self::Rehearsal => (4, 0),
         };
         kind << 32 | number as u64
     }
@@ -41,7 +45,8 @@ impl Source {
             0 => Self::Signals,
             1 => Self::Control,
             2 => Self::Pool(number),
-            _ => Self::Client(number),
+            3 => Self::Client(number),
+            _ => Self::Rehearsal,
         }
     }
 }
@@ -52,7 +57,13 @@ mod tests {
 
     #[test]
     fn a_token_means_its_source() {
-        for source in [Source::Signals, Source::Control, Source::Pool(7), Source::Client(31)] {
+        for source in [
+            Source::Signals,
+            Source::Control,
+            Source::Pool(7),
+            Source::Client(31),
+            Source::Rehearsal,
+        ] {
             assert_eq!(Source::from_token(source.token()), source);
         }
     }

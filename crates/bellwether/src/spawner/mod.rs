@@ -8,27 +8,34 @@
 //! what clients ask for by [`wishes`].
 
 pub(crate) mod access;
-mod change;
+pub(crate) mod change;
 mod changing;
 pub(crate) mod command;
 mod control;
 mod event;
+pub(crate) mod handover;
 #[allow(dead_code)] // until the loop speaks to it
 mod manager;
+mod rehearsal;
 pub(crate) mod runtime_dir;
+mod succession;
 mod wishes;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use access::Access;
+use change::Way;
 use changing::Change;
 use control::{Control, Heard};
 use event::{Event, Source};
+use handover::Baton;
 pub(crate) use runtime_dir::RuntimeDir;
 use wishes::Wish;
 
 use crate::error::{Doing, Error, Result};
 use crate::journal::{Entry, Journal, Kind};
-use crate::pool::Pool;
+use crate::pool::{Plan, Pool};
 use crate::status::Status;
 use crate::sys::poller::{Interest, Poller};
 use crate::sys::signal::{self, Signals};
@@ -54,28 +61,55 @@ pub(crate) struct Spawner {
     wishes: Vec<Wish>,
     started: Duration,
     upgrades: u64,
-    /// How long a stop is announced.
+    /// Where this program was started from.
+    program: PathBuf,
     announce: Duration,
+    reload_way: Way,
+    rehearsal_limit: Duration,
     /// Whether the server is to end when its pools have.
     stopping: bool,
     verdict: Option<Error>,
 }
 
+/// Where a spawner lives: in a folder of its own, or in the place of a predecessor.
+pub(crate) enum Place {
+    Own(RuntimeDir),
+    Taken(Box<Baton>),
+}
+
+/// What a spawner is told about itself.
+pub(crate) struct Setting {
+    pub(crate) name: String,
+    pub(crate) access: Access,
+    /// How long a stop is announced.
+    pub(crate) announce: Duration,
+    /// By which way a reload makes handlers anew.
+    pub(crate) reload_way: Way,
+    /// How long a new program may rehearse.
+    pub(crate) rehearsal_limit: Duration,
+}
+
 impl Spawner {
     /// Takes over what it needs; no process is made yet.
-    pub(crate) fn new(
-        name: String,
-        folder: RuntimeDir,
-        access: access::Access,
-        announce: Duration,
-        pools: Vec<Pool>,
-    ) -> Result<Self> {
+    ///
+    /// With a baton it goes on where a predecessor in this process was.
+    pub(crate) fn new(setting: Setting, place: Place, plans: Vec<Plan>) -> Result<Self> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .doing("become the parent of orphaned handlers (PR_SET_CHILD_SUBREAPER)")?;
+        let folder = match place {
+            Place::Taken(baton) => return Self::resume(setting, *baton, plans),
+            Place::Own(folder) => folder,
+        };
+        let pools = plans.into_iter().map(Pool::new).collect::<Result<Vec<_>>>()?;
+        let control = Control::open(folder, setting.access.clone())?;
+        Self::with(setting, control, pools)
+    }
+
+    fn with(setting: Setting, control: Control, pools: Vec<Pool>) -> Result<Self> {
         let spawner = Self {
-            name,
+            name: setting.name,
             pools,
-            control: Control::open(folder, access)?,
+            control,
             poller: Poller::new(64).doing("create an epoll")?,
             signals: Signals::open().doing("watch signals")?,
             journal: Journal::default(),
@@ -83,7 +117,10 @@ impl Spawner {
             wishes: Vec::new(),
             started: clock::now(),
             upgrades: 0,
-            announce,
+            program: std::env::current_exe().unwrap_or_default(),
+            announce: setting.announce,
+            reload_way: setting.reload_way,
+            rehearsal_limit: setting.rehearsal_limit,
             stopping: false,
             verdict: None,
         };
@@ -102,7 +139,10 @@ impl Spawner {
 
     /// Runs the pools until they are told to stop, or one cannot go on.
     pub(crate) fn run(mut self) -> Result<Stopped> {
-        self.tell(Entry::new(Kind::Start, "operator", format!("{} starts", self.name)));
+        let (verb, upgrades) =
+            if self.change.is_going_on() { ("goes on", 1.0) } else { ("starts", 0.0) };
+        let reason = format!("{} {verb}, bellwether {}", self.name, env!("CARGO_PKG_VERSION"));
+        self.tell(Entry::new(Kind::Start, "operator", reason).with("replaced", upgrades));
         (0..self.pools.len()).for_each(|pool| self.turn(pool));
         while !self.is_over() {
             match self.wait() {
@@ -122,6 +162,7 @@ impl Spawner {
             Event::Signal(number) => self.signalled(number),
             Event::ChildrenEnded => self.reap(),
             Event::Pool(pool) => self.turn(pool),
+            Event::RehearsalSpoke => self.hear_rehearsal(),
             Event::Knock => self.admit_client(),
             Event::Client { number, hung_up } => self.hear_client(number, hung_up),
         }
@@ -137,6 +178,7 @@ impl Spawner {
                 Source::Signals => events.extend(self.pending_signals()),
                 Source::Control => events.push(Event::Knock),
                 Source::Pool(pool) => events.push(Event::Pool(pool)),
+                Source::Rehearsal => events.push(Event::RehearsalSpoke),
                 Source::Client(number) => {
                     events.push(Event::Client { number, hung_up: one.hung_up });
                 }
@@ -168,6 +210,7 @@ impl Spawner {
                 events.push(Event::Pool(i));
             }
         }
+        self.end_late_rehearsal();
         self.control.dismiss_late(now);
         if self.control.shut_until.is_some_and(|until| until <= now) {
             self.control.shut_until = None;
@@ -252,6 +295,7 @@ impl Spawner {
                     self.pools[index].ended(pid, status);
                     bereaved.push(index);
                 }
+                None if self.rehearsal_ended(pid, status) => {}
                 // An orphan of a handler that came to us as the sub-reaper, or as PID 1.
                 None => {
                     let pid = pid.as_raw_pid();

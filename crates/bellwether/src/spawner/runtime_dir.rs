@@ -1,7 +1,7 @@
 //! The folder of a running server: its lock and its control socket.
 
 use std::fs::{DirBuilder, File, Permissions};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -60,6 +60,16 @@ impl RuntimeDir {
             }
         }
         Err(Error::configure(path.display(), "the folder keeps vanishing; who removes it?"))
+    }
+
+    /// Goes on with the folder of a predecessor in this process, lock and all.
+    pub(crate) fn resume(path: PathBuf, lock: OwnedFd, owner: i32) -> Self {
+        let owner = Pid::from_raw(owner).unwrap_or(Pid::INIT);
+        Self { path, lock: lock.into(), owner }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Lets other users reach the control socket, which asks the kernel who they are.

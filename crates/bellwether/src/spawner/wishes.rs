@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Spawner;
 use super::changing::Kind as ChangeKind;
 use super::command::{Answer, Command, Scale, Why};
@@ -10,8 +12,8 @@ use crate::pool::{Bounds, Phase, Pool};
 use crate::sys::clock;
 
 /// Something that a client waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wish {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wish {
     /// The client's number at the control socket.
     pub(super) client: usize,
     pub(super) since: Duration,
@@ -19,14 +21,14 @@ pub(super) struct Wish {
 }
 
 /// When a wish is fulfilled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum What {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum What {
     /// As many handlers as are wanted are ready, and no others.
-    Scaled { pool: usize, scale: Scale },
+    Scaled { pool: String, scale: Scale },
     /// The change is over.
     Changed,
     /// Nothing is left of these pools.
-    Drained { pools: Vec<usize> },
+    Drained { pools: Vec<String> },
     /// The server is about to end.
     Stopped,
 }
@@ -138,10 +140,10 @@ impl Spawner {
         if let Err(error) = self.pools[pool].set_bounds(bounds) {
             return self.refuse(client, "scale", error.to_string());
         }
-        self.wish(client, What::Scaled { pool, scale });
-        let name = Some(self.pools[pool].name().to_owned());
+        let name = self.pools[pool].name().to_owned();
+        self.wish(client, What::Scaled { pool: name.clone(), scale });
         let entry = Entry::new(Kind::Scale, "operator", format!("{scale} handlers, told by {who}"));
-        self.tell(Entry { pool: name, ..entry });
+        self.tell(Entry { pool: Some(name), ..entry });
         self.turn(pool);
     }
 
@@ -162,6 +164,8 @@ impl Spawner {
             self.pools[pool].stop(self.announce);
             self.turn(pool);
         }
+        let names = pools.iter().map(|&pool| self.pools[pool].name().to_owned());
+        let pools = names.collect();
         self.wish(client, What::Drained { pools });
     }
 
@@ -179,7 +183,7 @@ impl Spawner {
         while let Some(wish) = self.wishes.get(i) {
             let took_s = clock::now().saturating_sub(wish.since).as_secs_f64();
             let answer = match &wish.what {
-                What::Scaled { pool, scale } => self.scaled(*pool, *scale, took_s),
+                What::Scaled { pool, scale } => self.scaled(pool, *scale, took_s),
                 What::Drained { pools } => self.drained(pools, took_s),
                 What::Changed => outcome.as_ref().map(|outcome| outcome.answer(took_s)),
                 What::Stopped => None,
@@ -194,8 +198,12 @@ impl Spawner {
         }
     }
 
-    fn scaled(&self, pool: usize, scale: Scale, took_s: f64) -> Option<Answer> {
-        let pool = self.pools.get(pool)?;
+    fn pool_named(&self, name: &str) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.name() == name)
+    }
+
+    fn scaled(&self, pool: &str, scale: Scale, took_s: f64) -> Option<Answer> {
+        let pool = self.pool_named(pool)?;
         if pool.phase() == Phase::Closing {
             let reason = format!("pool `{}` is {}", pool.name(), pool.state());
             return Some(Answer::Failed { reason });
@@ -208,9 +216,9 @@ impl Spawner {
         done.then_some(Answer::Done { what, took_s, cut: 0 })
     }
 
-    fn drained(&self, pools: &[usize], took_s: f64) -> Option<Answer> {
-        let over = pools.iter().all(|&i| self.pools.get(i).is_none_or(Pool::is_over));
-        let cut = pools.iter().filter_map(|&i| self.pools.get(i)).map(Pool::cut).sum();
+    fn drained(&self, pools: &[String], took_s: f64) -> Option<Answer> {
+        let over = pools.iter().all(|name| self.pool_named(name).is_none_or(Pool::is_over));
+        let cut = pools.iter().filter_map(|name| self.pool_named(name)).map(Pool::cut).sum();
         let what =
             format!("{} drained", if pools.len() == 1 { "the pool is" } else { "all pools are" });
         over.then_some(Answer::Done { what, took_s, cut })

@@ -1,4 +1,4 @@
-//! The monotonic clock, as a duration since boot.
+//! The monotonic clock, as a duration since boot; the clock of the wall for what people read.
 
 use std::time::Duration;
 
@@ -15,4 +15,11 @@ pub(crate) fn now() -> Duration {
 pub(crate) fn now_ns() -> u64 {
     let now = now();
     now.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(now.subsec_nanos()))
+}
+
+/// Returns the milliseconds since 1970-01-01 UTC; for people, never for a decision: it may jump.
+pub(crate) fn wall_ms() -> u64 {
+    let t = clock_gettime(ClockId::Realtime);
+    let ms = t.tv_sec.saturating_mul(1000) + t.tv_nsec / 1_000_000;
+    u64::try_from(ms).unwrap_or(0)
 }

@@ -59,6 +59,15 @@ pub(crate) fn take(fd: RawFd) -> Option<OwnedFd> {
     Some(copy)
 }
 
+/// Lets descriptors, known by their numbers, survive the next `execve`, or not.
+pub(crate) fn survive_exec(numbers: &[RawFd], survive: bool) {
+    let flags = if survive { 0 } else { libc::FD_CLOEXEC };
+    for &fd in numbers {
+        // SAFETY: F_SETFD changes a flag; a number that is not open is answered with EBADF.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, flags) };
+    }
+}
+
 /// Closes every descriptor above 2 but those given.
 ///
 /// For a process that was just forked and never returns to the owners of what is closed here.

@@ -1,0 +1,70 @@
+//! A server and what it serves with: a pool, ready to run.
+
+use std::fmt;
+
+use super::Server;
+use crate::address::Listener;
+use crate::balance::Fixed;
+use crate::error::{Error, Result};
+use crate::pool::template::{Load, Pattern};
+use crate::pool::{Bounds, Plan};
+use crate::spawner::Stopped;
+
+/// Open addresses and a kind of handler for them.
+///
+/// Made by [`Server::with`] and its like; run alone by [`Pool::run`], beside others by
+/// [`Group::run`](super::Group::run).
+pub struct Pool {
+    pub(super) server: Server,
+    load: Load,
+}
+
+impl Pool {
+    pub(super) const fn new(server: Server, load: Load) -> Self {
+        Self { server, load }
+    }
+
+    /// Serves until the process is told to stop.
+    ///
+    /// # Errors
+    /// As [`Server::run`]; [`Error::Configure`] for a pool that was opened in a group.
+    pub fn run(mut self) -> Result<Stopped> {
+        match self.server.group.take() {
+            Some(group) => group.run(vec![self]),
+            None => {
+                let problem = "it was opened in a group; run the group";
+                Err(Error::configure(format!("pool {}", self.server.pool_name), problem))
+            }
+        }
+    }
+
+    pub(super) fn plan(self, inherited: Vec<i32>) -> Plan {
+        let settings = self.server.settings;
+        let mut listeners = self.server.listeners;
+        listeners.iter_mut().for_each(Listener::claim_file);
+        let (min, max) = settings.bounds.unwrap_or((settings.handlers, settings.handlers));
+        Plan {
+            name: self.server.pool_name,
+            listeners,
+            pattern: Pattern {
+                generation: 1,
+                threads: settings.threads,
+                notification: settings.notification,
+                orphan_grace: settings.orphan_grace,
+                deadlines: settings.rules.deadlines,
+                descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
+                inherited,
+            },
+            rules: settings.rules,
+            bounds: Bounds { min, max },
+            balance: Box::new(Fixed::new(settings.handlers)),
+            load: self.load,
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("server", &self.server).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,207 @@
+//! What a spawner leaves to its successor in the same process: a baton, as JSON in a memfd.
+//!
+//! The successor finds the descriptors open, and their numbers in the baton. It is read once, by
+//! whoever opens the first address; a program that rehearses reads it too, and touches nothing.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::fs::MemfdFlags;
+use serde::{Deserialize, Serialize};
+
+use super::changing::Kind;
+use super::wishes::Wish;
+use crate::error::{Doing, Error, Result};
+use crate::journal::Journal;
+use crate::pool::handover::PoolState;
+use crate::sys::descriptors;
+
+/// The variable that names the baton's descriptor.
+pub(crate) const VARIABLE: &str = "BELLWETHER_BATON";
+
+/// The variable that names the descriptor at which a rehearsing program says that it can go on.
+pub(crate) const REHEARSAL: &str = "BELLWETHER_REHEARSAL";
+
+/// What it says there.
+pub(crate) const REHEARSED: u8 = 6;
+
+/// The form of the baton; another is not understood.
+pub(super) const FORM: u32 = 1;
+
+/// What a spawner leaves to its successor.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Baton {
+    pub(super) form: u32,
+    /// Whose baton it is; an exec keeps the pid.
+    pub(super) spawner: i32,
+    pub(crate) name: String,
+    pub(crate) started: Duration,
+    pub(crate) upgrades: u64,
+    pub(crate) journal: Journal,
+    pub(crate) folder: PathBuf,
+    pub(crate) lock: RawFd,
+    pub(crate) control: RawFd,
+    pub(crate) clients: Vec<ClientState>,
+    pub(crate) wishes: Vec<Wish>,
+    pub(crate) change: ChangeState,
+    pub(crate) pools: Vec<PoolState>,
+}
+
+/// A waiting client as the next spawner finds it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ClientState {
+    pub(crate) number: usize,
+    pub(crate) fd: RawFd,
+    pub(crate) who: String,
+    pub(crate) follows: bool,
+}
+
+/// The change that is going on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ChangeState {
+    pub(crate) kind: Kind,
+    pub(crate) since: Duration,
+    /// Why the new program has failed, when the old one comes back.
+    pub(crate) problem: Option<String>,
+    /// The old program, to be able to come back.
+    pub(crate) old_program: RawFd,
+    /// Where the program was started from.
+    pub(crate) path: PathBuf,
+}
+
+impl Baton {
+    /// Puts the baton where a successor finds it.
+    pub(super) fn lay_down(&self) -> std::io::Result<OwnedFd> {
+        let fd = rustix::fs::memfd_create("bellwether-baton", MemfdFlags::CLOEXEC)?;
+        let mut file = File::from(fd);
+        file.write_all(&serde_json::to_vec(self)?)?;
+        Ok(file.into())
+    }
+
+    /// Returns every descriptor that it names, which must survive the exec.
+    pub(crate) fn descriptors(&self) -> Vec<RawFd> {
+        let clients = self.clients.iter().map(|client| client.fd);
+        let pools = self.pools.iter().flat_map(PoolState::descriptors);
+        let own = [self.lock, self.control, self.change.old_program];
+        clients.chain(pools).chain(own).collect()
+    }
+
+    /// Takes up the baton that was left for this process, if one was; once.
+    pub(crate) fn take_up() -> Result<Option<Self>> {
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        let Some(number) = std::env::var_os(VARIABLE) else { return Ok(None) };
+        let wrong = |problem: String| Error::configure(VARIABLE, problem);
+        let number = number.to_str().and_then(|it| it.parse().ok());
+        let number = number.ok_or_else(|| wrong("it must be a number of a descriptor".into()))?;
+        if TAKEN.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        // Another process of the same environment has nothing there, or something else.
+        let Ok(fd) = descriptors::duplicate(number) else { return Ok(None) };
+        let Ok(baton) = read(&fd.into()) else { return Ok(None) };
+        let own = if rehearsal().is_some() {
+            rustix::process::getppid().map_or(0, rustix::process::Pid::as_raw_pid)
+        } else {
+            rustix::process::getpid().as_raw_pid()
+        };
+        if baton.spawner != own {
+            return Ok(None);
+        }
+        TAKEN.store(true, Ordering::Relaxed);
+        drop(descriptors::take(number));
+        if baton.form != FORM {
+            return Err(wrong(format!(
+                "the running server hands over in form {}, this program reads form {FORM}; stop \
+                 the server and start this one",
+                baton.form
+            )));
+        }
+        serde_json::from_slice(&baton.text).map(Some).map_err(|error| {
+            wrong(format!("what the running server handed over is wrong: {error}"))
+        })
+    }
+}
+
+/// As much of a baton as every form has.
+#[derive(Deserialize)]
+struct Head {
+    form: u32,
+    spawner: i32,
+    #[serde(skip)]
+    text: Vec<u8>,
+}
+
+fn read(file: &File) -> Result<Head> {
+    let mut text = Vec::new();
+    // The descriptor is shared: a rehearsal must leave it as it was.
+    let mut at = 0;
+    let mut part = [0; 4096];
+    while let Ok(length @ 1..) = rustix::io::pread(file, &mut part, at) {
+        text.extend_from_slice(part.get(..length).unwrap_or_default());
+        at += length as u64;
+    }
+    let head: Head = serde_json::from_slice(&text)
+        .map_err(|error| Error::configure(VARIABLE, error.to_string()))?;
+    Ok(Head { text, ..head })
+}
+
+/// Returns the descriptor at which to say that the rehearsal went well; `None`: it is no rehearsal.
+pub(crate) fn rehearsal() -> Option<RawFd> {
+    std::env::var(REHEARSAL).ok()?.parse().ok()
+}
+
+/// Says that this program can go on from where the running server is.
+pub(crate) fn rehearsed(number: RawFd) -> Result<()> {
+    let fd = descriptors::duplicate(number).doing("end the rehearsal")?;
+    rustix::io::write(&fd, &[REHEARSED]).doing("end the rehearsal")?;
+    Ok(())
+}
+
+/// Takes a descriptor over that a baton names.
+pub(super) fn taken(number: RawFd) -> Result<OwnedFd> {
+    descriptors::take(number).ok_or_else(|| {
+        Error::configure(VARIABLE, format!("descriptor {number} was not handed over"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_baton_is_read_as_it_was_laid_down_and_may_be_read_again() {
+        let baton = Baton {
+            form: FORM,
+            spawner: 7,
+            name: "shop".into(),
+            started: Duration::from_millis(1500),
+            upgrades: 2,
+            journal: Journal::default(),
+            folder: "/run/bellwether/shop".into(),
+            lock: 3,
+            control: 4,
+            clients: Vec::new(),
+            wishes: Vec::new(),
+            change: ChangeState {
+                kind: Kind::Upgrade,
+                since: Duration::ZERO,
+                problem: None,
+                old_program: 5,
+                path: "/usr/bin/true".into(),
+            },
+            pools: Vec::new(),
+        };
+        assert_eq!(baton.descriptors(), [3, 4, 5]);
+        let file = File::from(baton.lay_down().unwrap());
+        for _ in 0..2 {
+            let head = read(&file).unwrap();
+            assert_eq!((head.form, head.spawner), (FORM, 7));
+            let again: Baton = serde_json::from_slice(&head.text).unwrap();
+            assert_eq!((again.name, again.started), (baton.name.clone(), baton.started));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Becoming another program in the same process.
+
+use std::ffi::{CString, OsString, c_char};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStringExt;
+
+/// What a program is given: its arguments, the first being its name, and its environment.
+#[derive(Debug)]
+pub(crate) struct Calling {
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+impl Calling {
+    /// Calls a program as this one was called, with these variables set or (`None`) removed.
+    pub(crate) fn like_this_one(changes: &[(&str, Option<String>)]) -> io::Result<Self> {
+        let arguments = std::env::args_os().map(c_string).collect::<io::Result<_>>()?;
+        let changed = |name: &OsString| changes.iter().any(|(changed, _)| name == changed);
+        let kept = std::env::vars_os().filter(|(name, _)| !changed(name));
+        let kept = kept.map(|(name, value)| assignment(name, value));
+        let set = changes.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        let set = set.map(|(name, value)| assignment(name.into(), value.into()));
+        Ok(Self { arguments, environment: kept.chain(set).collect::<io::Result<_>>()? })
+    }
+}
+
+fn assignment(mut name: OsString, value: OsString) -> io::Result<CString> {
+    name.push("=");
+    name.push(value);
+    c_string(name)
+}
+
+fn c_string(text: OsString) -> io::Result<CString> {
+    Ok(CString::new(text.into_vec())?)
+}
+
+/// Replaces the program of this process by the one behind a descriptor; returns only to say why not.
+///
+/// Descriptors without FD_CLOEXEC, pending and blocked signals, children and the sub-reaper
+/// attribute stay (execve(2), prctl(2)); memory and threads go.
+pub(crate) fn replace(program: impl AsFd, calling: &Calling) -> io::Error {
+    let arguments = pointers(&calling.arguments);
+    let environment = pointers(&calling.environment);
+    let fd = program.as_fd().as_raw_fd();
+    // SAFETY: both arrays end with a null pointer and point to strings that end with NUL, which
+    // `calling` keeps alive; when the call succeeds nothing of this program runs any more.
+    unsafe { libc::fexecve(fd, arguments.as_ptr(), environment.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|it| it.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_program_says_why() {
+        let file = tempfile::tempfile().unwrap();
+        let calling = Calling::like_this_one(&[("PATH", None), ("X", Some("1".into()))]).unwrap();
+        assert!(calling.environment.contains(&CString::new("X=1").unwrap()));
+        assert!(!calling.environment.iter().any(|it| it.as_bytes().starts_with(b"PATH=")));
+        let refusal = replace(&file, &calling);
+        assert_eq!(refusal.raw_os_error(), Some(libc::EACCES), "{refusal}");
+    }
+}
