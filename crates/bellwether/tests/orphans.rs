@@ -1,5 +1,5 @@
 //! The death of a spawner under load: nobody is refused, a successor has the same queue, and
-//! without one nothing is left.
+//! without one nothing is left. And its name: one spawner has it, whoever removes its folder.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,5 +17,7 @@ mod clients;
 mod crowd;
 #[path = "orphans/end.rs"]
 mod end;
+#[path = "orphans/name.rs"]
+mod name;
 #[path = "orphans/successor.rs"]
 mod successor;
