@@ -136,17 +136,21 @@ impl Spawner {
         self.step_change(Event::Stopped);
     }
 
-    /// Looks how far the change is in the pools.
+    /// Looks how far the change is in the pools, as long as it goes further.
     pub(super) fn proceed_with_change(&mut self) {
-        let Some(event) = self.progress() else { return };
-        self.step_change(event);
-        (0..self.pools.len()).for_each(|pool| self.turn(pool));
+        while let Some(event) = self.progress() {
+            self.step_change(event);
+            (0..self.pools.len()).for_each(|pool| self.turn(pool));
+        }
     }
 
     /// Goes on in a program that has just replaced another in this process.
     pub(super) fn resume_change(&mut self, state: ChangeState) -> Result<()> {
         self.change = Change::of(state.kind, state.since);
         let old_program = taken(state.old_program)?;
+        if state.program != state.old_program {
+            drop(taken(state.program)?);
+        }
         if let Some(problem) = state.problem {
             self.pools.iter_mut().for_each(Pool::drop_spares);
             let reason = format!("{problem}; the program from before serves on");

@@ -69,6 +69,8 @@ pub(crate) struct ChangeState {
     pub(crate) problem: Option<String>,
     /// The old program, to be able to come back.
     pub(crate) old_program: RawFd,
+    /// The program that reads this, open for an interpreter's sake.
+    pub(crate) program: RawFd,
     /// Where the program was started from.
     pub(crate) path: PathBuf,
 }
@@ -86,7 +88,7 @@ impl Baton {
     pub(crate) fn descriptors(&self) -> Vec<RawFd> {
         let clients = self.clients.iter().map(|client| client.fd);
         let pools = self.pools.iter().flat_map(PoolState::descriptors);
-        let own = [self.lock, self.control, self.change.old_program];
+        let own = [self.lock, self.control, self.change.old_program, self.change.program];
         clients.chain(pools).chain(own).collect()
     }
 
@@ -191,11 +193,12 @@ mod tests {
                 since: Duration::ZERO,
                 problem: None,
                 old_program: 5,
+                program: 6,
                 path: "/usr/bin/true".into(),
             },
             pools: Vec::new(),
         };
-        assert_eq!(baton.descriptors(), [3, 4, 5]);
+        assert_eq!(baton.descriptors(), [3, 4, 5, 6]);
         let file = File::from(baton.lay_down().unwrap());
         for _ in 0..2 {
             let head = read(&file).unwrap();

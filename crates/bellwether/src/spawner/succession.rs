@@ -49,8 +49,8 @@ impl Spawner {
 
     fn begin_rehearsal(&mut self) -> std::io::Result<()> {
         let old = open_program(Path::new(OWN)).map_err(std::io::Error::other)?;
-        let baton = self.baton(&old, None);
         let program = self.change.program.as_ref().ok_or(std::io::ErrorKind::NotFound)?;
+        let baton = self.baton(program, &old, None);
         let rehearsal = Rehearsal::begin(program, &baton, self.rehearsal_limit)?;
         self.poller.add(&rehearsal.words, Source::Rehearsal.token(), Interest::Read)?;
         self.change.rehearsal = Some(rehearsal);
@@ -88,8 +88,9 @@ impl Spawner {
     }
 
     /// Describes everything that a successor must know.
-    fn baton(&self, old_program: &File, problem: Option<String>) -> Baton {
+    fn baton(&self, program: &File, old_program: &File, problem: Option<String>) -> Baton {
         let (folder, lock) = self.control.folder();
+        let present = self.pools.iter().filter(|pool| !pool.has_retired());
         Baton {
             form: FORM,
             spawner: rustix::process::getpid().as_raw_pid(),
@@ -107,9 +108,10 @@ impl Spawner {
                 since: self.change.since,
                 problem,
                 old_program: old_program.as_raw_fd(),
+                program: program.as_raw_fd(),
                 path: self.program.clone(),
             },
-            pools: self.pools.iter().map(Pool::state_of_affairs).collect(),
+            pools: present.map(Pool::state_of_affairs).collect(),
         }
     }
 
@@ -117,7 +119,7 @@ impl Spawner {
     pub(super) fn replace(&mut self) {
         let Some(program) = self.change.program.take() else { return };
         let error = match open_program(Path::new(OWN)) {
-            Ok(old) => self.become_program(&program, &self.baton(&old, None)),
+            Ok(old) => self.become_program(&program, &self.baton(&program, &old, None)),
             Err(problem) => std::io::Error::other(problem),
         };
         self.change_failed(format!("this process could not become the new program: {error}"));
@@ -127,7 +129,8 @@ impl Spawner {
     pub(super) fn return_to_old_program(&mut self) {
         let Some(old) = self.change.old_program.take() else { return };
         let problem = self.problem_of_change();
-        let error = self.become_program(&old, &self.baton(&old, Some(problem.clone())));
+        let baton = self.baton(&old, &old, Some(problem.clone()));
+        let error = self.become_program(&old, &baton);
         self.change_failed(format!("{problem}; and the program from before is lost: {error}"));
     }
 
@@ -142,7 +145,7 @@ impl Spawner {
             Err(error) => return error,
         };
         let mut kept = baton.descriptors();
-        kept.extend([laid.as_raw_fd(), program.as_raw_fd()]);
+        kept.push(laid.as_raw_fd());
         descriptors::survive_exec(&kept, true);
         self.pools.iter().for_each(Pool::restore_limits);
         let error = replace(program, &calling);
