@@ -35,6 +35,8 @@ mod start;
 mod status;
 #[path = "program/stop.rs"]
 mod stop;
+#[path = "program/take_over.rs"]
+mod take_over;
 #[path = "program/taken.rs"]
 mod taken;
 #[path = "program/welcome.rs"]

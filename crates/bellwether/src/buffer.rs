@@ -83,8 +83,12 @@ mod tests {
     #[test]
     fn a_buffer_that_runs_over_counts_what_it_dropped() {
         let address = "127.0.0.1:0?backlog=1".parse().unwrap();
-        let listeners =
-            open_all(&[address], Defaults { defer_accept: Defer::Off }, &mut Vec::new()).unwrap();
+        let listeners = open_all(
+            &[address],
+            Defaults { defer_accept: Defer::Off, take_over: false },
+            &mut Vec::new(),
+        )
+        .unwrap();
         let at = listeners[0].address().strip_prefix("tcp://").unwrap().parse().unwrap();
         let patience = std::time::Duration::from_millis(50);
         let clients: Vec<_> = (0..6).map(|_| TcpStream::connect_timeout(&at, patience)).collect();

@@ -19,6 +19,9 @@ pub struct Status {
     pub state: String,
     /// Seconds since the server started, over upgrades.
     pub uptime_s: f64,
+    /// Why no new client can reach the server, if none can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
     /// The reload or upgrade that is going on: what it does now.
     #[serde(default)]
     pub change: Option<String>,

@@ -157,9 +157,9 @@ impl Listener {
         match &self.source.place {
             Place::Unix(path) => {
                 self.file.iter().for_each(SocketFile::remove);
-                unix::open_path(&self.source, path)
+                unix::open_path(&self.source, path, false)
             }
-            Place::Abstract(name) => unix::open_abstract(&self.source, name),
+            Place::Abstract(name) => unix::open_abstract(&self.source, name, false),
             Place::Tcp { .. } if self.place.is_some() => open::reopen_tcp(self),
             _ => Err(Error::open(
                 &self.address,
@@ -173,6 +173,11 @@ impl Listener {
         let mut polled = [PollFd::new(&self.fd, PollFlags::IN)];
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         rustix::event::poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Takes charge of the socket file of a listener that came back: our stop removes it.
+    pub(crate) fn claim_file(&mut self) {
+        self.file.iter_mut().for_each(SocketFile::claim);
     }
 
     /// Lets no new connection in; those in the buffer stay there to be served.

@@ -2,13 +2,17 @@
 //!
 //! An [`Address`] is what was typed; opening it ([`open`]) yields a [`Listener`], which the
 //! spawner keeps for the life of the server and every handler inherits. [`inherit`] takes over
-//! sockets that a parent (systemd, an earlier server) has opened, [`stored`] takes back our own.
+//! sockets that a parent (systemd, an earlier server) has opened, [`returning`] takes back our own:
+//! those that were [`stored`], and those that [`orphans`] hold.
 
+mod bound;
 pub(crate) mod handover;
 pub(crate) mod inherit;
 mod listener;
 mod open;
 mod options;
+pub(crate) mod orphans;
+mod returning;
 mod stored;
 mod unix;
 

@@ -6,10 +6,11 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
+use super::bound::Bound;
 use super::handover::{ListenerState, kept_for};
 use super::listener::Kind;
-use super::stored::{Bound, stored_for};
-use super::{Address, Defer, Listener, Options, Place, inherit, unix};
+use super::returning::returning;
+use super::{Address, Defer, Listener, Options, Place, inherit, orphans, unix};
 use crate::error::{Doing, Error, Result};
 use crate::sys::socket;
 
@@ -21,6 +22,8 @@ pub(super) const BACKLOG: u32 = 4096;
 pub(crate) struct Defaults {
     /// Whether the client speaks first, so that its first data may be waited for.
     pub(crate) defer_accept: Defer,
+    /// Whether listeners are taken over from handlers whose spawner has died.
+    pub(crate) take_over: bool,
 }
 
 /// Opens addresses in order; one address may yield several listeners.
@@ -31,6 +34,9 @@ pub(crate) fn open_all(
     defaults: Defaults,
     kept: &mut Vec<ListenerState>,
 ) -> Result<Vec<Listener>> {
+    if defaults.take_over && kept.is_empty() && !orphans::any() {
+        tracing::info!("there is nobody to take over from: no handler lacks its spawner");
+    }
     let mut listeners = Vec::new();
     for (i, address) in addresses.iter().enumerate() {
         let same = addresses.iter().take(i).filter(|other| other.place == address.place);
@@ -53,8 +59,12 @@ pub(crate) fn open_all(
 fn open(address: &Address, defaults: Defaults) -> Result<Vec<Listener>> {
     match &address.place {
         Place::Tcp { host, port } => open_tcp(address, host, *port, defaults),
-        Place::Unix(path) => unix::open_path(address, path).map(|one| vec![one]),
-        Place::Abstract(name) => unix::open_abstract(address, name).map(|one| vec![one]),
+        Place::Unix(path) => {
+            unix::open_path(address, path, defaults.take_over).map(|one| vec![one])
+        }
+        Place::Abstract(name) => {
+            unix::open_abstract(address, name, defaults.take_over).map(|one| vec![one])
+        }
         Place::Descriptor(number) => {
             inherit::descriptor(*number, address, defaults).map(|one| vec![one])
         }
@@ -90,7 +100,7 @@ fn open_everywhere(address: &Address, port: u16, defaults: Defaults) -> Result<L
 }
 
 fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<Listener> {
-    let fd = tcp_socket(address, at)?;
+    let fd = tcp_socket(address, at, defaults.take_over)?;
     set_tcp_options(&fd, &address.options, defaults)?;
     let place = local(&fd).unwrap_or(at);
     let listener = Listener {
@@ -113,11 +123,12 @@ fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<L
     Ok(listener.remember_limit())
 }
 
-/// A socket bound there: the one that we had stored, whose buffer is kept, else a new one.
-fn tcp_socket(address: &Address, at: SocketAddr) -> Result<OwnedFd> {
+/// A socket bound there: the one that comes back to us, whose buffer is kept, else a new one.
+fn tcp_socket(address: &Address, at: SocketAddr, take_over: bool) -> Result<OwnedFd> {
     let v6only = address.options.v6only.unwrap_or(false);
-    if let Some(stored) = stored_for(&Bound::tcp(at, v6only))? {
-        return Ok(stored);
+    let wanted = Bound::tcp(at, v6only);
+    if let Some(ours) = returning(address, &wanted, take_over)? {
+        return Ok(ours);
     }
     let family = if at.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let fd = stream_socket(family)?;
@@ -125,7 +136,7 @@ fn tcp_socket(address: &Address, at: SocketAddr) -> Result<OwnedFd> {
     if at.is_ipv6() {
         sockopt::set_ipv6_v6only(&fd, v6only).doing("set IPV6_V6ONLY")?;
     }
-    rustix::net::bind(&fd, &at).map_err(|errno| refused(address, errno))?;
+    rustix::net::bind(&fd, &at).map_err(|errno| refused_at(address, &wanted, errno))?;
     Ok(fd)
 }
 
@@ -133,7 +144,7 @@ fn tcp_socket(address: &Address, at: SocketAddr) -> Result<OwnedFd> {
 pub(super) fn reopen_tcp(dead: &Listener) -> Result<Listener> {
     let defer_accept = if dead.overflows_before.is_some() { Defer::ON } else { Defer::Off };
     let at = dead.place.ok_or_else(|| Error::open(&dead.address, "it is not a TCP address"))?;
-    listen_tcp(&dead.source, at, Defaults { defer_accept })
+    listen_tcp(&dead.source, at, Defaults { defer_accept, take_over: false })
 }
 
 /// Sets what an accepted connection inherits from its listener.
@@ -161,6 +172,12 @@ pub(super) fn overflows_before(options: &Options, defaults: Defaults) -> Option<
 pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     rustix::net::socket_with(family, SocketType::STREAM, flags, None).doing("create a socket")
+}
+
+/// Says why the kernel refused an address, and who has it if orphans have it.
+pub(super) fn refused_at(address: &Address, wanted: &Bound, errno: Errno) -> Error {
+    let orphans = (errno == Errno::ADDRINUSE).then(|| orphans::blame(wanted)).flatten();
+    orphans.map_or_else(|| refused(address, errno), |problem| Error::open(address, problem))
 }
 
 /// Says why the kernel refused an address, and what to try.

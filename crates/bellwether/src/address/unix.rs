@@ -9,42 +9,48 @@ use rustix::fs::{FlockOperation, Mode, flock};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix};
 
+use super::bound::Bound;
 use super::handover::FileState;
 use super::listener::Kind;
-use super::open::{BACKLOG, refused, stream_socket};
-use super::stored::{Bound, stored_for};
-use super::{Address, Listener};
+use super::open::{BACKLOG, refused, refused_at, stream_socket};
+use super::returning::returning;
+use super::{Address, Listener, orphans};
 use crate::error::{Doing, Error, Result};
 
 /// The longest path that fits into `sockaddr_un` with its final NUL (unix(7)).
 const LONGEST: usize = 107;
 
-/// A socket file that this process has made, known by device and inode.
+/// A socket file that this process has made or taken charge of, known by device and inode.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
-    /// Only the process that made the file removes it; its forked children do not.
-    owner: rustix::process::Pid,
+    /// Only the process that made the file removes it; its forked children do not. `None`: it came
+    /// back with its listener, and whoever serves there has not taken charge yet.
+    owner: Option<rustix::process::Pid>,
 }
 
 impl SocketFile {
     fn of(path: &Path) -> Option<Self> {
         let found = std::fs::symlink_metadata(path).ok()?;
         let identity = (found.dev(), found.ino());
-        Some(Self { path: path.into(), identity, owner: rustix::process::getpid() })
+        Some(Self { path: path.into(), identity, owner: None })
+    }
+
+    /// Takes charge of the file.
+    pub(super) fn claim(&mut self) {
+        self.owner = Some(rustix::process::getpid());
     }
 
     /// Describes the file for a successor in this process.
     pub(super) fn state(&self) -> FileState {
         let (path, identity) = (self.path.clone(), self.identity);
-        FileState { path, identity, owner: self.owner.as_raw_pid() }
+        FileState { path, identity, owner: self.owner.map_or(0, rustix::process::Pid::as_raw_pid) }
     }
 
     /// Takes the file over from a predecessor.
     pub(super) fn resume(state: FileState) -> Self {
-        let nobody = rustix::process::Pid::INIT;
-        let owner = rustix::process::Pid::from_raw(state.owner).unwrap_or(nobody);
+        let owner = rustix::process::Pid::from_raw(state.owner);
         Self { path: state.path, identity: state.identity, owner }
     }
 
@@ -56,7 +62,7 @@ impl SocketFile {
     pub(super) fn remove(&self) {
         let still = std::fs::symlink_metadata(&self.path)
             .is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
-        if still && rustix::process::getpid() == self.owner {
+        if still && Some(rustix::process::getpid()) == self.owner {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -68,7 +74,7 @@ impl Drop for SocketFile {
     }
 }
 
-pub(super) fn open_path(address: &Address, path: &Path) -> Result<Listener> {
+pub(super) fn open_path(address: &Address, path: &Path, take_over: bool) -> Result<Listener> {
     if path.as_os_str().len() > LONGEST {
         let length = path.as_os_str().len();
         let problem = format!(
@@ -79,7 +85,7 @@ pub(super) fn open_path(address: &Address, path: &Path) -> Result<Listener> {
     let name = SocketAddrUnix::new(path).map_err(|errno| refused(address, errno))?;
     let _guard = lock_folder(address, path)?;
     if let Some(bound) = Bound::at(path)
-        && let Some(fd) = stored_for(&bound)?
+        && let Some(fd) = returning(address, &bound, take_over)?
     {
         if let Some(mode) = address.options.mode {
             rustix::fs::chmod(path, Mode::from(mode)).doing("set the mode of a socket file")?;
@@ -93,21 +99,24 @@ pub(super) fn open_path(address: &Address, path: &Path) -> Result<Listener> {
     let bound = rustix::net::bind(&fd, &name);
     mask.map(rustix::process::umask);
     bound.map_err(|errno| cannot_bind(address, path, errno))?;
-    listen(address, fd, format!("unix:{}", path.display()), SocketFile::of(path))
+    let mut file = SocketFile::of(path);
+    file.iter_mut().for_each(SocketFile::claim);
+    listen(address, fd, format!("unix:{}", path.display()), file)
 }
 
-pub(super) fn open_abstract(address: &Address, name: &str) -> Result<Listener> {
+pub(super) fn open_abstract(address: &Address, name: &str, take_over: bool) -> Result<Listener> {
     let socket_name = SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(|_| {
         Error::configure(address, format!("an abstract name has at most {LONGEST} bytes"))
     })?;
-    let stored = stored_for(&Bound::Abstract(name.into()))?;
-    let fd = stored.map_or_else(|| bound_new(address, &socket_name), Ok)?;
+    let wanted = Bound::Abstract(name.into());
+    let ours = returning(address, &wanted, take_over)?;
+    let fd = ours.map_or_else(|| bound_new(address, &socket_name, &wanted), Ok)?;
     listen(address, fd, format!("unix:@{name}"), None)
 }
 
-fn bound_new(address: &Address, name: &SocketAddrUnix) -> Result<OwnedFd> {
+fn bound_new(address: &Address, name: &SocketAddrUnix, wanted: &Bound) -> Result<OwnedFd> {
     let fd = stream_socket(AddressFamily::UNIX)?;
-    rustix::net::bind(&fd, name).map_err(|errno| refused(address, errno))?;
+    rustix::net::bind(&fd, name).map_err(|errno| refused_at(address, wanted, errno))?;
     Ok(fd)
 }
 
@@ -163,10 +172,11 @@ fn clear_stale(address: &Address, path: &Path, name: &SocketAddrUnix) -> Result<
             Ok(())
         }
         // A full buffer answers EAGAIN: somebody listens.
-        Ok(()) | Err(Errno::AGAIN) => Err(Error::open(
-            address,
-            "another process listens on it; stop it or choose another path",
-        )),
+        Ok(()) | Err(Errno::AGAIN) => {
+            let orphans = Bound::at(path).and_then(|wanted| orphans::blame(&wanted));
+            let other = || "another process listens on it; stop it or choose another path".into();
+            Err(Error::open(address, orphans.unwrap_or_else(other)))
+        }
         Err(errno) => Err(cannot_bind(address, path, errno)),
     }
 }

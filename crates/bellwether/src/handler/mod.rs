@@ -4,7 +4,8 @@
 //! channel to the spawner. Blocking handlers race in [`race`], one racer a thread; asynchronous
 //! ones race in [`gate`], a thread that accepts and hands over to a runtime. Both read the
 //! answer of `accept` through [`refusal`], keep a [`deadline`] for each of their [`requests`] where
-//! there are any, and end with a [`Departure`], which is the exit status.
+//! there are any, and end with a [`Departure`], which is the exit status. Without a
+//! spawner they have [`patience`] for a while, and end by their [`last_will`].
 
 mod connection;
 mod deadline;
@@ -12,6 +13,7 @@ mod deadline;
 pub(crate) mod gate;
 #[cfg(feature = "tokio")]
 mod guest;
+pub(crate) mod last_will;
 mod patience;
 pub(crate) mod post;
 pub(crate) mod race;
@@ -97,10 +99,12 @@ pub(crate) enum Departure {
     Never,
     /// It has served long enough: another in its place, without a word about it.
     Recycle,
+    /// Its spawner is gone, its time too; what it still had in hand was cut.
+    Cut,
 }
 
 impl Departure {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Done,
         Self::NotStarted,
         Self::Listener,
@@ -108,6 +112,7 @@ impl Departure {
         Self::SlowDown,
         Self::Never,
         Self::Recycle,
+        Self::Cut,
     ];
 
     /// Returns the exit status; the numbers are far from what programs commonly use.
@@ -117,6 +122,7 @@ impl Departure {
             Self::NotStarted => 120,
             Self::Listener => 121,
             Self::Broken => 122,
+            Self::Cut => 123,
             Self::SlowDown => 75,
             Self::Never => 78,
             Self::Recycle => 79,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::post::{Order, Post};
 use crate::notification::Waiter;
-use crate::sys::clock;
+use crate::sys::{clock, parent};
 
 /// Whether, and until when, a thread goes on accepting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,7 @@ impl Patience {
         }
         // A closed channel stays readable for ever; waiting for it would be spinning.
         waiter.not_any_more(&post.channel).map_err(|_| Order::Leave)?;
+        parent::bereaved(); // in case that the kernel's word for it did not reach us
         Ok(Self::Orphaned(clock::now().saturating_add(post.orphan_grace)))
     }
 

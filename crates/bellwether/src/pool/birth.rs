@@ -12,6 +12,7 @@ use super::respawn::jitter;
 use super::slot::{Occupant, Process, Slot, plain};
 use super::template::{Dowry, Heard, Pattern, Template};
 use crate::error::Error;
+use crate::handler::last_will::LastWill;
 use crate::handler::post::{LAST_WORDS, NOT_STARTED, READY};
 use crate::journal::{Entry, Kind};
 use crate::scoreboard::telemetry::{self, Snapshot, TelemetryView};
@@ -20,12 +21,14 @@ use crate::sys::poller::Interest;
 
 impl Pool {
     pub(super) fn fork_template(&mut self, generation: u64) {
+        let last_will = self.last_will();
         let dowry = Dowry {
             pattern: Pattern { generation, ..self.pattern.clone() },
             load: &self.load,
             listeners: &mut self.listeners,
             control: &self.page,
             bell: &self.bell_files,
+            last_will,
         };
         let forked = Template::fork(dowry).and_then(|template| {
             self.poller.add(
@@ -41,6 +44,12 @@ impl Pool {
                 self.boot_failed(generation, &format!("the template could not be forked: {error}"));
             }
         }
+    }
+
+    /// What a handler is to do without us.
+    fn last_will(&self) -> LastWill {
+        let hard = self.rules.deadlines.hard;
+        LastWill::of(self.pattern.orphan_grace, self.rules.times.grace, hard)
     }
 
     pub(super) fn ask_for_handler(&mut self, index: usize) {

@@ -20,8 +20,9 @@ use rustix::process::{Pid, Rlimit, Signal};
 use super::message::{Answer, LONGEST, Request};
 use super::slot::Process;
 use super::{descriptors as limits, fork};
-use crate::address::Listener;
+use crate::address::{Listener, orphans};
 use crate::error::BoxError;
+use crate::handler::last_will::LastWill;
 use crate::handler::post::{Order, Post, Seat};
 use crate::handler::{Deadlines, Departure};
 use crate::notification::Notification;
@@ -87,6 +88,7 @@ pub(crate) struct Dowry<'a> {
     pub(crate) listeners: &'a mut Vec<Listener>,
     pub(crate) control: &'a ControlPage,
     pub(crate) bell: &'a BellFiles,
+    pub(crate) last_will: LastWill,
 }
 
 /// What came of listening to a template.
@@ -192,7 +194,7 @@ impl<'a> Workshop<'a> {
         let _ = rustix::process::setpgid(None, None);
         // A load that hangs does not hear its socket close.
         let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-        name_process("bw:template");
+        name_process(orphans::TEMPLATE);
         limits::restore(&self.0.pattern.descriptors);
         let mut keep = self.0.kept();
         keep.extend([socket, self.0.control.file()].map(AsRawFd::as_raw_fd));
@@ -212,12 +214,13 @@ impl<'a> Workshop<'a> {
 
     /// In a new process: takes what a handler needs, closes the rest, serves.
     fn become_handler(&mut self, asked: Asked, body: &Body) -> Departure {
-        name_process(&format!("bw:handler {}", asked.request.number));
+        name_process(&format!("{} {}", orphans::HANDLER, asked.request.number));
         let pattern = self.0.pattern.clone();
         let telemetry = Telemetry::map(&asked.page, pattern.threads, asked.received);
         let pages = (telemetry, self.0.control.view(), Bell::of(self.0.bell));
         let (Ok(telemetry), Ok(control), Ok(bell)) = pages else { return Departure::NotStarted };
         let Asked { request: Request { number, .. }, channel, page, .. } = asked;
+        self.0.last_will.make(number, telemetry.clone());
         drop(page);
         let mut keep = self.0.kept();
         keep.extend([&channel, bell.rope()].map(AsRawFd::as_raw_fd));

@@ -63,6 +63,7 @@ pub(crate) fn file(threads: usize) -> io::Result<OwnedFd> {
 }
 
 /// The handler's side: it writes, and forgets.
+#[derive(Clone)]
 pub(crate) struct Telemetry {
     page: Arc<Page>,
     threads: usize,
@@ -80,6 +81,11 @@ impl Telemetry {
     /// Returns the line of one thread.
     pub(crate) fn line(&self, thread: usize) -> Line<'_> {
         Line { page: &self.page, base: LINES + LINE * thread }
+    }
+
+    /// Returns how many accepted connections have not ended; allocates and locks nothing.
+    pub(crate) fn unfinished(&self) -> u64 {
+        (0..self.threads).map(|thread| self.line(thread).unfinished()).sum()
     }
 
     /// Returns the place where one thread says what its oldest request is.
@@ -101,6 +107,12 @@ impl Line<'_> {
     fn count(&self, word: usize) {
         let word = &self.page[self.base + word];
         word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    }
+
+    fn unfinished(&self) -> u64 {
+        let word = |word: usize| self.page[self.base + word].load(Ordering::Acquire);
+        let ended = word(COMPLETED).wrapping_add(word(ABORTED));
+        word(WINS).saturating_sub(ended)
     }
 
     fn enter(&self, state: u64) {

@@ -156,7 +156,7 @@ impl Builder {
             return Err(Error::configure("notification", "some:0 would wake nobody; use some:1"));
         }
         let addresses = self.parsed_addresses()?;
-        let defaults = Defaults { defer_accept: self.defer_accept };
+        let defaults = Defaults { defer_accept: self.defer_accept, take_over: self.take_over };
         let listeners = open_all(&addresses, defaults, kept)?;
         listeners.iter().for_each(warn_of_clipping);
         Ok(listeners)

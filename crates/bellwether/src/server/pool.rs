@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Server;
+use crate::address::Listener;
 use crate::balance::Fixed;
 use crate::error::{Error, Result};
 use crate::pool::template::{Load, Pattern};
@@ -39,10 +40,12 @@ impl Pool {
 
     pub(super) fn plan(self, inherited: Vec<i32>) -> Plan {
         let settings = self.server.settings;
+        let mut listeners = self.server.listeners;
+        listeners.iter_mut().for_each(Listener::claim_file);
         let (min, max) = settings.bounds.unwrap_or((settings.handlers, settings.handlers));
         Plan {
             name: self.server.pool_name,
-            listeners: self.server.listeners,
+            listeners,
             pattern: Pattern {
                 generation: 1,
                 threads: settings.threads,

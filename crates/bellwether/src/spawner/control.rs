@@ -6,7 +6,7 @@
 use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use super::runtime_dir::RuntimeDir;
 use crate::error::{Doing, Error, Result};
 use crate::handler::refusal::OncePerSecond;
 use crate::sys::poller::Interest;
+use crate::sys::unix_diag;
 
 /// The longest command line.
 const LONGEST: usize = 4096;
@@ -121,6 +122,27 @@ impl Control {
 
     pub(super) fn folder(&self) -> (PathBuf, RawFd) {
         (self.folder.path().to_owned(), self.folder.as_raw_fd())
+    }
+
+    /// Tells whether the folder is ours still, with the control socket in it.
+    pub(super) fn is_there(&self) -> bool {
+        let Ok(file) = std::fs::symlink_metadata(self.folder.socket()) else { return false };
+        // The kernel tells 32 bits of the inode; where it tells none, the file is believed.
+        let inode = u64::from(u32::MAX) & file.ino();
+        let ours = unix_diag::file_inode(&self.socket).map_or(true, |its| u64::from(its) == inode);
+        ours && self.folder.is_ours()
+    }
+
+    /// Opens the control socket again after somebody has removed it, and the folder if need be.
+    ///
+    /// Those who are in stay in.
+    pub(super) fn open_anew(&mut self) -> Result<()> {
+        if !self.folder.is_ours() {
+            self.folder = self.folder.take_again()?;
+        }
+        self.socket = bind(&self.folder, &self.access)?;
+        self.shut_until = None;
+        Ok(())
     }
 
     /// Lets the next client in; returns its number and stream to be watched.

@@ -11,6 +11,8 @@ pub(super) enum Event {
     Pool(usize),
     /// A program that rehearses has said something.
     RehearsalSpoke,
+    /// Something has happened to the folder of the server.
+    FolderChanged,
     /// A client knocks at the control socket.
     Knock,
     /// A control client has spoken, can read on, or is gone.
@@ -25,6 +27,7 @@ pub(super) enum Source {
     Pool(usize),
     Client(usize),
     Rehearsal,
+    Folder,
 }
 
 impl Source {
@@ -35,6 +38,7 @@ impl Source {
             Self::Pool(i) => (2, i),
             Self::Client(i) => (3, i),
             Self::Rehearsal => (4, 0),
+            Self::Folder => (5, 0),
         };
         kind << 32 | number as u64
     }
@@ -46,7 +50,8 @@ impl Source {
             1 => Self::Control,
             2 => Self::Pool(number),
             3 => Self::Client(number),
-            _ => Self::Rehearsal,
+            4 => Self::Rehearsal,
+            _ => Self::Folder,
         }
     }
 }

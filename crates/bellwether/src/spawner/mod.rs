@@ -13,6 +13,7 @@ mod changing;
 pub(crate) mod command;
 mod control;
 mod event;
+mod folder_watch;
 pub(crate) mod handover;
 mod manager;
 mod rehearsal;
@@ -29,6 +30,7 @@ use change::Way;
 use changing::Change;
 use control::{Control, Heard};
 use event::{Event, Source};
+use folder_watch::FolderWatch;
 use handover::Baton;
 pub(crate) use runtime_dir::RuntimeDir;
 use service::Service;
@@ -55,6 +57,7 @@ pub(crate) struct Spawner {
     name: String,
     pools: Vec<Pool>,
     control: Control,
+    folder_watch: FolderWatch,
     poller: Poller,
     signals: Signals,
     journal: Journal,
@@ -112,6 +115,7 @@ impl Spawner {
             name: setting.name,
             pools,
             control,
+            folder_watch: FolderWatch::new(),
             poller: Poller::new(64).doing("create an epoll")?,
             signals: Signals::open().doing("watch signals")?,
             journal: Journal::default(),
@@ -171,6 +175,7 @@ impl Spawner {
             Event::ChildrenEnded => self.reap(),
             Event::Pool(pool) => self.turn(pool),
             Event::RehearsalSpoke => self.hear_rehearsal(),
+            Event::FolderChanged => self.folder_changed(),
             Event::Knock => self.admit_client(),
             Event::Client { number, hung_up } => self.hear_client(number, hung_up),
         }
@@ -187,6 +192,7 @@ impl Spawner {
                 Source::Control => events.push(Event::Knock),
                 Source::Pool(pool) => events.push(Event::Pool(pool)),
                 Source::Rehearsal => events.push(Event::RehearsalSpoke),
+                Source::Folder => events.push(Event::FolderChanged),
                 Source::Client(number) => {
                     events.push(Event::Client { number, hung_up: one.hung_up });
                 }
@@ -208,7 +214,8 @@ impl Spawner {
     /// The next moment at which something is due without anything happening.
     fn due(&self) -> Option<Duration> {
         let pools = self.pools.iter().filter_map(Pool::due);
-        let others = [self.control.deadline(), self.change.due(), self.service.due()];
+        let others =
+            [self.control.deadline(), self.change.due(), self.service.due(), self.folder_watch.due];
         pools.chain(others.into_iter().flatten()).min()
     }
 
@@ -220,6 +227,7 @@ impl Spawner {
             }
         }
         self.end_late_rehearsal();
+        self.look_after_folder(now);
         self.control.dismiss_late(now);
         if self.control.shut_until.is_some_and(|until| until <= now) {
             self.control.shut_until = None;
@@ -339,6 +347,7 @@ impl Spawner {
             pid: rustix::process::getpid().as_raw_pid(),
             state: first.unwrap_or("drained").into(),
             uptime_s: (clock::now().saturating_sub(self.started)).as_secs_f64(),
+            control: self.folder_watch.problem.clone(),
             change: self.change.describe(),
             upgrades: self.upgrades,
             pools,

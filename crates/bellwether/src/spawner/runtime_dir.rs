@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 use rustix::process::Pid;
 
 use crate::error::{Error, Result};
@@ -68,6 +69,19 @@ impl RuntimeDir {
         Self { path, lock: lock.into(), owner }
     }
 
+    /// Tells whether the folder that we hold is the one that is found by its name.
+    pub(crate) fn is_ours(&self) -> bool {
+        is_still(&self.lock, &self.path)
+    }
+
+    /// Makes and takes the folder anew after somebody has removed it.
+    ///
+    /// Fails when another server has taken the name meanwhile: it is that server's now.
+    pub(crate) fn take_again(&self) -> Result<Self> {
+        let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        Self::take(self.path.parent().unwrap_or_else(|| Path::new(".")), name)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -97,7 +111,7 @@ impl AsRawFd for RuntimeDir {
 impl Drop for RuntimeDir {
     /// Removes the folder with what is in it, while the lock is still held.
     fn drop(&mut self) {
-        if rustix::process::getpid() == self.owner && is_still(&self.lock, &self.path) {
+        if rustix::process::getpid() == self.owner && self.is_ours() {
             let _ = std::fs::remove_file(self.socket());
             let _ = std::fs::remove_dir(&self.path);
         }
@@ -143,12 +157,18 @@ fn is_still(open: &File, path: &Path) -> bool {
 }
 
 fn taken(name: &str, path: &Path) -> Error {
-    let owner = std::os::unix::net::UnixStream::connect(path.join(SOCKET))
-        .ok()
-        .and_then(|socket| crate::sys::socket::peer(&socket).ok())
-        .map_or_else(String::new, |peer| format!(", process {}", peer.pid));
+    let owner = owner_of(&path.join(SOCKET));
+    let owner = owner.map_or_else(String::new, |pid| format!(", process {pid}"));
     let problem = format!("a running server has it{owner}; choose another with --name");
     Error::Name { name: name.into(), problem }
+}
+
+/// Asks who listens at a control socket, without waiting to be let in.
+fn owner_of(socket: &Path) -> Option<u32> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let client = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).ok()?;
+    rustix::net::connect(&client, &SocketAddrUnix::new(socket).ok()?).ok()?;
+    Some(crate::sys::socket::peer(&client).ok()?.pid)
 }
 
 #[cfg(test)]

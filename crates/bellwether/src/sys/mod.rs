@@ -10,6 +10,7 @@ pub(crate) mod clock;
 pub(crate) mod descriptors;
 pub(crate) mod exec;
 pub(crate) mod memory;
+pub(crate) mod parent;
 pub(crate) mod poller;
 pub(crate) mod process;
 pub(crate) mod signal;

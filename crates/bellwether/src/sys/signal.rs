@@ -104,6 +104,11 @@ pub(crate) fn clean_slate() {
     let _ = mask(libc::SIG_UNBLOCK, &set_of(&WATCHED));
 }
 
+/// Lets a signal through to the calling thread, and to those that it starts.
+pub(crate) fn unblock(signal: i32) -> io::Result<()> {
+    mask(libc::SIG_UNBLOCK, &set_of(&[signal]))
+}
+
 /// Makes this process deaf to what a terminal sends to a whole group (Ctrl-C, Ctrl-\, hang-up).
 pub(crate) fn ignore_terminal() {
     for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {

@@ -1,7 +1,7 @@
 //! An asynchronous pool whose handlers do what the client says; for tests.
 //!
-//! `gate ADDRESS LIMIT [handlers=N] [threads=N] [notification=MODE] [soft=MS] [start=fail]
-//! [early=panic]`.
+//! `gate ADDRESS LIMIT [handlers=N] [threads=N] [notification=MODE] [soft=MS] [grace=MS]
+//! [orphan=MS] [start=fail] [early=panic]`.
 
 use std::io::Write;
 use std::time::Duration;
@@ -34,12 +34,18 @@ async fn serve(connection: Connection) {
     let _ = stream.get_mut().write_all(format!("{answer}\n").as_bytes()).await;
 }
 
+fn ms(number: &str) -> Duration {
+    Duration::from_millis(number.parse().unwrap_or(0))
+}
+
 fn set(builder: Builder, word: &str) -> Builder {
     match word.split_once('=') {
         Some(("handlers", n)) => builder.handlers(n.parse().unwrap_or(0)),
         Some(("threads", n)) => builder.threads(n.parse().unwrap_or(0)),
         Some(("notification", mode)) => builder.notification(mode.parse().unwrap_or_default()),
-        Some(("soft", ms)) => builder.soft_deadline(Duration::from_millis(ms.parse().unwrap_or(0))),
+        Some(("soft", number)) => builder.soft_deadline(ms(number)),
+        Some(("grace", number)) => builder.stop_grace(ms(number)),
+        Some(("orphan", number)) => builder.orphan_grace(ms(number)),
         _ => builder,
     }
 }

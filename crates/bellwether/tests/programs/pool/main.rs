@@ -1,7 +1,7 @@
 //! A pool whose handlers do what the client says, the worst included; for tests.
 //!
 //! `pool ADDRESS [handlers=N] [threads=N] [notification=MODE] [record=FILE] [boot=MS] [grace=MS]
-//! [orphan=MS] [soft=MS] [hard=MS] [max_requests=N] [max_age=MS] [max_memory=MIB] [crash_budget=N]
+//! [orphan=MS] [name=NAME] [take-over] [soft=MS] [hard=MS] [max_requests=N] [max_age=MS] [max_memory=MIB] [crash_budget=N]
 //! [start=fail|hang|exit|panic|N:fail|threadN:fail|N:FILE] [load=fail|hang|threads]`. With N:FILE
 //! slot N opens a file at its start. A client sends one line and reads the answer: a number is a
 //! request of the ledger, a word is one of [`obey`]'s. What the library says goes to standard error.
@@ -149,6 +149,8 @@ fn set(builder: Builder, handler: &mut Obedient, load: &mut String, word: &str) 
         "boot" => builder.boot_timeout(ms()),
         "grace" => builder.stop_grace(ms()),
         "orphan" => builder.orphan_grace(ms()),
+        "name" => builder.name(value),
+        "take-over" => builder.take_over(),
         "soft" => builder.soft_deadline(ms()),
         "hard" => builder.hard_deadline(ms()),
         "max_requests" => builder.max_requests(value.parse().unwrap_or(0)),
