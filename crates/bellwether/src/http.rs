@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -31,7 +32,7 @@ pub const CONNECTIONS: usize = 1024;
 /// How long a client may take for the head of a request, the first one included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long bytes that a client has sent may take to be seen by a handler that leaves.
+/// How long what a client has sent may take to be seen by a handler that leaves.
 const UNDER_WAY: Duration = Duration::from_millis(100);
 
 /// How often an HTTP/2 client that says nothing is asked whether it is there.
@@ -140,21 +141,29 @@ async fn talk<V, B>(
     if !speaks(&stream, &mut shift).await {
         return;
     }
-    let asked = Arc::clone(&service.asked);
+    let talked = Arc::clone(&service.talked);
     let service = TowerToHyperService::new(service);
     let talk = protocol.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut talk = std::pin::pin!(talk);
     let silence = async {
         tokio::time::sleep(HEAD_TIMEOUT).await;
-        if asked.load(Ordering::Relaxed) {
+        if talked.asked.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
     };
     let result = match first_of(talk.as_mut(), first_of(shift.over(), silence)).await {
         First::One(result) => result,
         First::Other(First::One(())) => {
-            talk.as_mut().graceful_shutdown();
-            talk.await
+            // The next request of a connection that is kept may be on its way: closed now, it
+            // would be lost. Its answer says that it was the last.
+            talked.ends.store(true, Ordering::Relaxed);
+            match first_of(talk.as_mut(), tokio::time::sleep(UNDER_WAY)).await {
+                First::One(result) => result,
+                First::Other(()) => {
+                    talk.as_mut().graceful_shutdown();
+                    talk.await
+                }
+            }
         }
         First::Other(First::Other(())) => return, // a client that began and never asked
     };
@@ -194,6 +203,25 @@ async fn first_of<A: Future, B: Future>(one: A, other: B) -> First<A::Output, B:
     .await
 }
 
+/// What is known of a connection.
+#[derive(Debug, Default)]
+struct Talked {
+    /// Whether a request has come over it.
+    asked: AtomicBool,
+    /// Whether it is to end with the next answer.
+    ends: AtomicBool,
+}
+
+impl Talked {
+    /// Tells a client of HTTP/1 that this is the last answer, if it is; one of HTTP/2 is told by
+    /// GOAWAY.
+    fn say<B>(&self, answer: &mut Response<B>, version: Version) {
+        if self.ends.load(Ordering::Relaxed) && version < Version::HTTP_2 {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}
+
 /// A service whose requests are counted, and bounded where they have deadlines.
 #[derive(Clone)]
 struct Counted<V> {
@@ -201,19 +229,18 @@ struct Counted<V> {
     shift: Shift,
     /// How long the connection waited in the buffer.
     waited: Option<Duration>,
-    /// Whether a request has come over this connection.
-    asked: Arc<AtomicBool>,
+    talked: Arc<Talked>,
 }
 
 impl<V> Counted<V> {
     fn new(service: V, shift: &Shift, connection: &Connection) -> Self {
-        let asked = Arc::new(AtomicBool::new(false));
-        Self { service, shift: shift.clone(), waited: connection.waited(), asked }
+        let talked = Arc::default();
+        Self { service, shift: shift.clone(), waited: connection.waited(), talked }
     }
 
     /// A request has come: it is given a deadline, where there is one.
     fn begin(&self, request: &mut Request<Incoming>) -> Option<Unfinished> {
-        let is_first = !self.asked.swap(true, Ordering::Relaxed);
+        let is_first = !self.talked.asked.swap(true, Ordering::Relaxed);
         let begun = self.shift.begin(self.waited.filter(|_| is_first))?;
         let deadline = begun.deadline();
         deadline.label(&format!("{} {}", request.method(), request.uri().path()));
@@ -239,11 +266,15 @@ where
         let begun = self.begin(&mut request);
         let version = request.version();
         let (answering, shift) = (self.service.call(request), self.shift.clone());
+        let talked = Arc::clone(&self.talked);
         Box::pin(async move {
             let answer = in_time(answering, begun.as_ref()).await;
             shift.count_request();
             let Some(answer) = answer else { return Ok(Reply::too_late(version)) };
-            answer.map(|response| response.map(|body| Reply::theirs(body, begun)))
+            answer.map(|mut response| {
+                talked.say(&mut response, version);
+                response.map(|body| Reply::theirs(body, begun))
+            })
         })
     }
 }
