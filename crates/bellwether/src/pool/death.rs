@@ -95,6 +95,10 @@ impl Pool {
         if wanted {
             return;
         }
+        let short = matches!(departure, Some(Departure::SlowDown | Departure::Never));
+        if short && self.trial_failed(generation, &how, false) {
+            return;
+        }
         match departure {
             Some(Departure::Recycle) => return,
             Some(Departure::SlowDown) => return self.slow_down(index),

@@ -239,6 +239,8 @@ impl Pool {
         events.into_iter().for_each(|event| self.handle(event));
         self.proceed();
         self.populate();
+        // With the dismissal of the last of the old a roll is over; none of them need end first.
+        self.proceed_with_roll();
         Ok(())
     }
 
