@@ -114,8 +114,10 @@ impl Spawner {
         let verb = kind.verb();
         let reason = if self.stopping {
             Some("the server stops".to_owned())
-        } else {
+        } else if self.pools.iter().any(Pool::may_change) {
             self.change.describe().map(|now| format!("one change at a time: {now}"))
+        } else {
+            Some("there is nothing to change: every pool is drained or on its way".to_owned())
         };
         if let Some(reason) = reason {
             tracing::warn!("{verb} refused, told by {told_by}: {reason}");
@@ -138,15 +140,22 @@ impl Spawner {
 
     /// Looks how far the change is in the pools.
     pub(super) fn proceed_with_change(&mut self) {
-        let Some(event) = self.progress() else { return };
-        self.step_change(event);
-        (0..self.pools.len()).for_each(|pool| self.turn(pool));
+        loop {
+            let (before, Some(event)) = (self.change.state, self.progress()) else { return };
+            self.step_change(event);
+            (0..self.pools.len()).for_each(|pool| self.turn(pool));
+            if self.change.state == before {
+                return;
+            }
+        }
     }
 
     /// Goes on in a program that has just replaced another in this process.
     pub(super) fn resume_change(&mut self, state: ChangeState) -> Result<()> {
         self.change = Change::of(state.kind, state.since);
         let old_program = taken(state.old_program)?;
+        // Where the old program came back, both are the same.
+        drop(taken(state.program));
         if let Some(problem) = state.problem {
             self.pools.iter_mut().for_each(Pool::drop_spares);
             let reason = format!("{problem}; the program from before serves on");
@@ -154,6 +163,8 @@ impl Spawner {
         } else {
             self.change.old_program = Some(old_program.into());
             self.change.state = State::Proving;
+            let verb = self.change.kind.verb();
+            self.tell(Entry::new(Entries::Change, verb, State::Proving.word()));
             self.prove();
         }
         Ok(())

@@ -14,6 +14,7 @@ use rustix::fs::MemfdFlags;
 use serde::{Deserialize, Serialize};
 
 use super::changing::Kind;
+use super::control::Part;
 use super::wishes::Wish;
 use crate::error::{Doing, Error, Result};
 use crate::journal::Journal;
@@ -51,13 +52,16 @@ pub(crate) struct Baton {
     pub(crate) pools: Vec<PoolState>,
 }
 
-/// A waiting client as the next spawner finds it.
+/// A client of the control socket as the next spawner finds it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ClientState {
     pub(crate) number: usize,
     pub(crate) fd: RawFd,
-    pub(crate) who: String,
-    pub(crate) follows: bool,
+    pub(super) part: Part,
+    /// What it has said so far.
+    pub(crate) line: Vec<u8>,
+    /// What it has not read yet.
+    pub(crate) answer: Vec<u8>,
 }
 
 /// The change that is going on.
@@ -69,6 +73,8 @@ pub(crate) struct ChangeState {
     pub(crate) problem: Option<String>,
     /// The old program, to be able to come back.
     pub(crate) old_program: RawFd,
+    /// The new program, which survives the exec as well and is of no use after it.
+    pub(crate) program: RawFd,
     /// Where the program was started from.
     pub(crate) path: PathBuf,
 }
@@ -86,7 +92,7 @@ impl Baton {
     pub(crate) fn descriptors(&self) -> Vec<RawFd> {
         let clients = self.clients.iter().map(|client| client.fd);
         let pools = self.pools.iter().flat_map(PoolState::descriptors);
-        let own = [self.lock, self.control, self.change.old_program];
+        let own = [self.lock, self.control, self.change.old_program, self.change.program];
         clients.chain(pools).chain(own).collect()
     }
 
@@ -191,6 +197,7 @@ mod tests {
                 since: Duration::ZERO,
                 problem: None,
                 old_program: 5,
+                program: 6,
                 path: "/usr/bin/true".into(),
             },
             pools: Vec::new(),

@@ -144,6 +144,9 @@ impl Spawner {
         let reason = format!("{} {verb}, bellwether {}", self.name, env!("CARGO_PKG_VERSION"));
         self.tell(Entry::new(Kind::Start, "operator", reason).with("replaced", upgrades));
         (0..self.pools.len()).for_each(|pool| self.turn(pool));
+        // A change that has brought this program here, or back, may be over already.
+        self.proceed_with_change();
+        self.fulfil_wishes();
         while !self.is_over() {
             match self.wait() {
                 Ok(events) => events.into_iter().for_each(|event| self.handle(event)),

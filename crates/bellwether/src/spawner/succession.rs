@@ -49,8 +49,8 @@ impl Spawner {
 
     fn begin_rehearsal(&mut self) -> std::io::Result<()> {
         let old = open_program(Path::new(OWN)).map_err(std::io::Error::other)?;
-        let baton = self.baton(&old, None);
         let program = self.change.program.as_ref().ok_or(std::io::ErrorKind::NotFound)?;
+        let baton = self.baton(&old, program, None);
         let rehearsal = Rehearsal::begin(program, &baton, self.rehearsal_limit)?;
         self.poller.add(&rehearsal.words, Source::Rehearsal.token(), Interest::Read)?;
         self.change.rehearsal = Some(rehearsal);
@@ -88,7 +88,7 @@ impl Spawner {
     }
 
     /// Describes everything that a successor must know.
-    fn baton(&self, old_program: &File, problem: Option<String>) -> Baton {
+    fn baton(&self, old_program: &File, program: &File, problem: Option<String>) -> Baton {
         let (folder, lock) = self.control.folder();
         Baton {
             form: FORM,
@@ -100,13 +100,14 @@ impl Spawner {
             folder,
             lock,
             control: self.control.socket.as_raw_fd(),
-            clients: self.control.waiting(),
+            clients: self.control.talks(),
             wishes: self.wishes.clone(),
             change: ChangeState {
                 kind: self.change.kind,
                 since: self.change.since,
                 problem,
                 old_program: old_program.as_raw_fd(),
+                program: program.as_raw_fd(),
                 path: self.program.clone(),
             },
             pools: self.pools.iter().map(Pool::state_of_affairs).collect(),
@@ -117,7 +118,7 @@ impl Spawner {
     pub(super) fn replace(&mut self) {
         let Some(program) = self.change.program.take() else { return };
         let error = match open_program(Path::new(OWN)) {
-            Ok(old) => self.become_program(&program, &self.baton(&old, None)),
+            Ok(old) => self.become_program(&program, &self.baton(&old, &program, None)),
             Err(problem) => std::io::Error::other(problem),
         };
         self.change_failed(format!("this process could not become the new program: {error}"));
@@ -127,7 +128,7 @@ impl Spawner {
     pub(super) fn return_to_old_program(&mut self) {
         let Some(old) = self.change.old_program.take() else { return };
         let problem = self.problem_of_change();
-        let error = self.become_program(&old, &self.baton(&old, Some(problem.clone())));
+        let error = self.become_program(&old, &self.baton(&old, &old, Some(problem.clone())));
         self.change_failed(format!("{problem}; and the program from before is lost: {error}"));
     }
 
@@ -142,9 +143,10 @@ impl Spawner {
             Err(error) => return error,
         };
         let mut kept = baton.descriptors();
-        kept.extend([laid.as_raw_fd(), program.as_raw_fd()]);
+        kept.push(laid.as_raw_fd());
         descriptors::survive_exec(&kept, true);
         self.pools.iter().for_each(Pool::restore_limits);
+        self.pools.iter().for_each(Pool::end_templates);
         let error = replace(program, &calling);
         descriptors::survive_exec(&kept, false);
         error
@@ -175,9 +177,10 @@ impl Spawner {
         spawner.program.clone_from(&baton.change.path);
         for client in baton.clients {
             let number = client.number;
-            if let Some(stream) = spawner.control.resume(client)? {
+            spawner.control.resume(client, clock::now())?;
+            if let Some((stream, interest)) = spawner.control.watched(number) {
                 let token = Source::Client(number).token();
-                spawner.poller.add(stream, token, Interest::HangUp).doing("watch a client")?;
+                spawner.poller.add(stream, token, interest).doing("watch a client")?;
             }
         }
         spawner.resume_change(baton.change)?;
