@@ -5,7 +5,7 @@ mod reply;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -32,8 +32,14 @@ pub const CONNECTIONS: usize = 1024;
 /// How long a client may take for the head of a request, the first one included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long what a client has sent may take to be seen by a handler that leaves.
-const UNDER_WAY: Duration = Duration::from_millis(100);
+/// How long a handler that leaves, while others serve on, waits for one more request over a
+/// connection that is kept alive, to say with its answer that it was the last.
+///
+/// Closed at once, the connection would cut a request that is under way.
+const LAST_REQUEST: Duration = Duration::from_secs(5);
+
+/// The same when the whole server stops.
+const LAST_REQUEST_AT_STOP: Duration = Duration::from_millis(250);
 
 /// How often an HTTP/2 client that says nothing is asked whether it is there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -141,25 +147,25 @@ async fn talk<V, B>(
     if !speaks(&stream, &mut shift).await {
         return;
     }
-    let talked = Arc::clone(&service.talked);
+    let progress = Arc::clone(&service.progress);
     let service = TowerToHyperService::new(service);
     let talk = protocol.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut talk = std::pin::pin!(talk);
     let silence = async {
         tokio::time::sleep(HEAD_TIMEOUT).await;
-        if talked.asked.load(Ordering::Relaxed) {
+        if progress.has_asked() {
             std::future::pending::<()>().await;
         }
     };
     let result = match first_of(talk.as_mut(), first_of(shift.over(), silence)).await {
         First::One(result) => result,
         First::Other(First::One(())) => {
-            // The next request of a connection that is kept may be on its way: closed now, it
-            // would be lost. Its answer says that it was the last.
-            talked.ends.store(true, Ordering::Relaxed);
-            match first_of(talk.as_mut(), tokio::time::sleep(UNDER_WAY)).await {
-                First::One(result) => result,
-                First::Other(()) => {
+            progress.leaving.store(true, Ordering::Relaxed);
+            // HTTP/2 has words for it: the client is told which of its requests are served.
+            let patience = if progress.is_http_2() { Duration::ZERO } else { last_request(&shift) };
+            match tokio::time::timeout(patience, talk.as_mut()).await {
+                Ok(result) => result,
+                Err(_) => {
                     talk.as_mut().graceful_shutdown();
                     talk.await
                 }
@@ -183,9 +189,14 @@ async fn speaks(stream: &Stream, shift: &mut Shift) -> bool {
     match first_of(patient, shift.over()).await {
         First::One(arrived) => matches!(arrived, Ok(Ok(()))),
         First::Other(()) => {
-            matches!(tokio::time::timeout(UNDER_WAY, stream.readable()).await, Ok(Ok(())))
+            matches!(tokio::time::timeout(last_request(shift), stream.readable()).await, Ok(Ok(())))
         }
     }
+}
+
+/// How long to wait for a last request once the shift is over.
+fn last_request(shift: &Shift) -> Duration {
+    if shift.ends_with_the_server() { LAST_REQUEST_AT_STOP } else { LAST_REQUEST }
 }
 
 /// Which of two futures was first.
@@ -203,25 +214,6 @@ async fn first_of<A: Future, B: Future>(one: A, other: B) -> First<A::Output, B:
     .await
 }
 
-/// What is known of a connection.
-#[derive(Debug, Default)]
-struct Talked {
-    /// Whether a request has come over it.
-    asked: AtomicBool,
-    /// Whether it is to end with the next answer.
-    ends: AtomicBool,
-}
-
-impl Talked {
-    /// Tells a client of HTTP/1 that this is the last answer, if it is; one of HTTP/2 is told by
-    /// GOAWAY.
-    fn say<B>(&self, answer: &mut Response<B>, version: Version) {
-        if self.ends.load(Ordering::Relaxed) && version < Version::HTTP_2 {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-    }
-}
-
 /// A service whose requests are counted, and bounded where they have deadlines.
 #[derive(Clone)]
 struct Counted<V> {
@@ -229,18 +221,48 @@ struct Counted<V> {
     shift: Shift,
     /// How long the connection waited in the buffer.
     waited: Option<Duration>,
-    talked: Arc<Talked>,
+    progress: Arc<Progress>,
+}
+
+/// How far the talk over one connection is.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The version of HTTP that is spoken, 0 before the first request.
+    version: AtomicU8,
+    /// Whether the answer to a request is to be the last.
+    leaving: AtomicBool,
+}
+
+impl Progress {
+    /// Notes a request; returns whether it is the first.
+    fn asked(&self, version: Version) -> bool {
+        let version = if version < Version::HTTP_2 { 1 } else { 2 };
+        self.version.swap(version, Ordering::Relaxed) == 0
+    }
+
+    fn has_asked(&self) -> bool {
+        self.version.load(Ordering::Relaxed) != 0
+    }
+
+    fn is_http_2(&self) -> bool {
+        self.version.load(Ordering::Relaxed) == 2
+    }
+
+    /// Tells whether an answer is to say that it is the last (HTTP/1 alone has that header).
+    fn is_last(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed) && !self.is_http_2()
+    }
 }
 
 impl<V> Counted<V> {
     fn new(service: V, shift: &Shift, connection: &Connection) -> Self {
-        let talked = Arc::default();
-        Self { service, shift: shift.clone(), waited: connection.waited(), talked }
+        let progress = Arc::default();
+        Self { service, shift: shift.clone(), waited: connection.waited(), progress }
     }
 
     /// A request has come: it is given a deadline, where there is one.
     fn begin(&self, request: &mut Request<Incoming>) -> Option<Unfinished> {
-        let is_first = !self.talked.asked.swap(true, Ordering::Relaxed);
+        let is_first = self.progress.asked(request.version());
         let begun = self.shift.begin(self.waited.filter(|_| is_first))?;
         let deadline = begun.deadline();
         deadline.label(&format!("{} {}", request.method(), request.uri().path()));
@@ -266,15 +288,16 @@ where
         let begun = self.begin(&mut request);
         let version = request.version();
         let (answering, shift) = (self.service.call(request), self.shift.clone());
-        let talked = Arc::clone(&self.talked);
+        let progress = Arc::clone(&self.progress);
         Box::pin(async move {
             let answer = in_time(answering, begun.as_ref()).await;
             shift.count_request();
             let Some(answer) = answer else { return Ok(Reply::too_late(version)) };
-            answer.map(|mut response| {
-                talked.say(&mut response, version);
-                response.map(|body| Reply::theirs(body, begun))
-            })
+            let mut response = answer?;
+            if progress.is_last() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(response.map(|body| Reply::theirs(body, begun)))
         })
     }
 }

@@ -58,7 +58,7 @@ fn sigterm_finishes_a_slow_download() {
 /// The server ends without finishing the download, says so, and leaves nothing.
 #[track_caller]
 fn assert_cut(run: &mut Run, download: TcpStream) {
-    assert_eq!(run.wait().code(), Some(0));
+    assert_eq!(run.wait().code(), Some(3));
     assert!(run.stderr().contains("1 connection was cut"), "{}", run.stderr());
     drop(download);
     assert_quiescent(run.baseline(), run);

@@ -62,6 +62,12 @@ impl Shift {
         let _ = self.over.wait_for(|over| *over).await;
     }
 
+    /// Tells whether the whole server stops; otherwise others serve on.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn ends_with_the_server(&self) -> bool {
+        self.room.post.heard() == Order::Finish
+    }
+
     /// Counts one request of a protocol that carries several over a connection.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn count_request(&self) {

@@ -125,6 +125,12 @@ impl Post {
         }
     }
 
+    /// Returns the last order heard.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn heard(&self) -> Order {
+        *self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn spawner_is_gone(&self) -> bool {
         let mut polled = [PollFd::new(&self.channel, PollFlags::empty())];
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };

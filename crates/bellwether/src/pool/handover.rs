@@ -11,7 +11,7 @@ use super::life::State;
 use super::rules::Rules;
 use super::slot::{Occupant, Process, Slot};
 use super::template::Pattern;
-use super::{Bounds, Plan, Pool};
+use super::{Bounds, Phase, Plan, Pool};
 use crate::address::Listener;
 use crate::address::handover::ListenerState;
 use crate::balance::Fixed;
@@ -36,6 +36,8 @@ pub(crate) struct PoolState {
     gone: Totals,
     waits_gone: Vec<u64>,
     cut: u64,
+    /// Whether it was drained: newcomers are refused.
+    closed: bool,
     bell: [RawFd; 2],
     slots: Vec<SlotState>,
 }
@@ -81,6 +83,7 @@ impl Pool {
             gone: self.gone,
             waits_gone: self.waits_gone.clone(),
             cut: self.cut,
+            closed: self.phase == Phase::Closing,
             bell: self.bell_files.descriptors(),
             slots: self.slots.iter().filter_map(hand_over).collect(),
         }
@@ -100,6 +103,9 @@ impl Pool {
         }
         pool.spare =
             state.listeners.into_iter().map(ListenerState::resume).collect::<Result<_>>()?;
+        if state.closed {
+            pool.phase = Phase::Closing;
+        }
         pool.ever_ready = true;
         for slot in state.slots {
             pool.take_in(slot)?;

@@ -241,6 +241,11 @@ impl Pool {
         self.populate();
         // With the dismissal of the last of the old a roll is over; none of them need end first.
         self.proceed_with_roll();
+        if self.is_over() {
+            // Only now are newcomers refused at once; the socket may have been somebody's to keep.
+            self.listeners.clear();
+            self.spare.clear();
+        }
         Ok(())
     }
 
@@ -348,6 +353,11 @@ impl Pool {
     /// Keeps what is there until the change is done that leaves the pool out.
     pub(crate) const fn retire(&mut self) {
         self.retiring = true;
+    }
+
+    /// Tells whether nothing is left of a pool that the configuration does not know any more.
+    pub(crate) fn has_retired(&self) -> bool {
+        self.retiring && self.is_over()
     }
 
     pub(crate) const fn want(&self) -> usize {

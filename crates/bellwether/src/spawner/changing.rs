@@ -138,15 +138,11 @@ impl Spawner {
         self.step_change(Event::Stopped);
     }
 
-    /// Looks how far the change is in the pools.
+    /// Looks how far the change is in the pools, as long as it goes further.
     pub(super) fn proceed_with_change(&mut self) {
-        loop {
-            let (before, Some(event)) = (self.change.state, self.progress()) else { return };
+        while let Some(event) = self.progress() {
             self.step_change(event);
             (0..self.pools.len()).for_each(|pool| self.turn(pool));
-            if self.change.state == before {
-                return;
-            }
         }
     }
 
@@ -154,8 +150,9 @@ impl Spawner {
     pub(super) fn resume_change(&mut self, state: ChangeState) -> Result<()> {
         self.change = Change::of(state.kind, state.since);
         let old_program = taken(state.old_program)?;
-        // Where the old program came back, both are the same.
-        drop(taken(state.program));
+        if state.program != state.old_program {
+            drop(taken(state.program)?);
+        }
         if let Some(problem) = state.problem {
             self.pools.iter_mut().for_each(Pool::drop_spares);
             let reason = format!("{problem}; the program from before serves on");

@@ -73,7 +73,7 @@ pub(crate) struct ChangeState {
     pub(crate) problem: Option<String>,
     /// The old program, to be able to come back.
     pub(crate) old_program: RawFd,
-    /// The new program, which survives the exec as well and is of no use after it.
+    /// The program that reads this, open for an interpreter's sake.
     pub(crate) program: RawFd,
     /// Where the program was started from.
     pub(crate) path: PathBuf,
@@ -202,7 +202,7 @@ mod tests {
             },
             pools: Vec::new(),
         };
-        assert_eq!(baton.descriptors(), [3, 4, 5]);
+        assert_eq!(baton.descriptors(), [3, 4, 5, 6]);
         let file = File::from(baton.lay_down().unwrap());
         for _ in 0..2 {
             let head = read(&file).unwrap();

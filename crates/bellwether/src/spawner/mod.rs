@@ -143,17 +143,19 @@ impl Spawner {
             if self.change.is_going_on() { ("goes on", 1.0) } else { ("starts", 0.0) };
         let reason = format!("{} {verb}, bellwether {}", self.name, env!("CARGO_PKG_VERSION"));
         self.tell(Entry::new(Kind::Start, "operator", reason).with("replaced", upgrades));
+        // Whoever died while this process became another program is not told of again.
+        self.reap();
         (0..self.pools.len()).for_each(|pool| self.turn(pool));
-        // A change that has brought this program here, or back, may be over already.
-        self.proceed_with_change();
-        self.fulfil_wishes();
-        while !self.is_over() {
+        loop {
+            self.proceed_with_change();
+            self.fulfil_wishes();
+            if self.is_over() {
+                break;
+            }
             match self.wait() {
                 Ok(events) => events.into_iter().for_each(|event| self.handle(event)),
                 Err(error) => self.fail(error),
             }
-            self.proceed_with_change();
-            self.fulfil_wishes();
         }
         self.say_goodbye();
         let cut = self.cut();
@@ -322,7 +324,8 @@ impl Spawner {
 
     /// Describes the server at this moment.
     fn report(&mut self) -> Status {
-        let pools: Vec<_> = self.pools.iter_mut().map(Pool::report).collect();
+        let present = self.pools.iter_mut().filter(|pool| !pool.has_retired());
+        let pools: Vec<_> = present.map(Pool::report).collect();
         let states = ["serving", "announcing", "stopping"];
         let first = states.into_iter().find(|state| pools.iter().any(|pool| pool.state == *state));
         Status {

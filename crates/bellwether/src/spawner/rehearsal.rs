@@ -102,8 +102,7 @@ fn perform(program: &File, baton: &Baton, laid: &OwnedFd, words: &OwnedFd) -> ! 
         |error| error,
         |calling| {
             let mut kept = baton.descriptors();
-            // A script is read through the descriptor by its interpreter.
-            kept.extend([program.as_raw_fd(), laid.as_raw_fd(), words.as_raw_fd()]);
+            kept.extend([laid.as_raw_fd(), words.as_raw_fd()]);
             descriptors::survive_exec(&kept, true);
             replace(program, &calling)
         },

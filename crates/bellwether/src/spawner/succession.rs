@@ -50,7 +50,7 @@ impl Spawner {
     fn begin_rehearsal(&mut self) -> std::io::Result<()> {
         let old = open_program(Path::new(OWN)).map_err(std::io::Error::other)?;
         let program = self.change.program.as_ref().ok_or(std::io::ErrorKind::NotFound)?;
-        let baton = self.baton(&old, program, None);
+        let baton = self.baton(program, &old, None);
         let rehearsal = Rehearsal::begin(program, &baton, self.rehearsal_limit)?;
         self.poller.add(&rehearsal.words, Source::Rehearsal.token(), Interest::Read)?;
         self.change.rehearsal = Some(rehearsal);
@@ -88,8 +88,9 @@ impl Spawner {
     }
 
     /// Describes everything that a successor must know.
-    fn baton(&self, old_program: &File, program: &File, problem: Option<String>) -> Baton {
+    fn baton(&self, program: &File, old_program: &File, problem: Option<String>) -> Baton {
         let (folder, lock) = self.control.folder();
+        let present = self.pools.iter().filter(|pool| !pool.has_retired());
         Baton {
             form: FORM,
             spawner: rustix::process::getpid().as_raw_pid(),
@@ -110,7 +111,7 @@ impl Spawner {
                 program: program.as_raw_fd(),
                 path: self.program.clone(),
             },
-            pools: self.pools.iter().map(Pool::state_of_affairs).collect(),
+            pools: present.map(Pool::state_of_affairs).collect(),
         }
     }
 
@@ -118,7 +119,7 @@ impl Spawner {
     pub(super) fn replace(&mut self) {
         let Some(program) = self.change.program.take() else { return };
         let error = match open_program(Path::new(OWN)) {
-            Ok(old) => self.become_program(&program, &self.baton(&old, &program, None)),
+            Ok(old) => self.become_program(&program, &self.baton(&program, &old, None)),
             Err(problem) => std::io::Error::other(problem),
         };
         self.change_failed(format!("this process could not become the new program: {error}"));
@@ -128,7 +129,8 @@ impl Spawner {
     pub(super) fn return_to_old_program(&mut self) {
         let Some(old) = self.change.old_program.take() else { return };
         let problem = self.problem_of_change();
-        let error = self.become_program(&old, &self.baton(&old, &old, Some(problem.clone())));
+        let baton = self.baton(&old, &old, Some(problem.clone()));
+        let error = self.become_program(&old, &baton);
         self.change_failed(format!("{problem}; and the program from before is lost: {error}"));
     }
 
