@@ -11,6 +11,8 @@ mod kit;
 
 #[path = "program/bad_input.rs"]
 mod bad_input;
+#[path = "program/changes.rs"]
+mod changes;
 #[path = "program/clients.rs"]
 mod clients;
 #[path = "program/config.rs"]

@@ -62,10 +62,24 @@ impl Pool {
                 self.tell_of(index, entry.with("want", self.want as f64));
             }
             Err(error) => {
-                self.boot_failed(generation, &format!("a handler could not be asked for: {error}"));
+                let is_gone = error.kind() == std::io::ErrorKind::BrokenPipe;
+                if !(is_gone && self.template_is_deaf(generation)) {
+                    let problem = format!("a handler could not be asked for: {error}");
+                    self.boot_failed(generation, &problem);
+                }
                 self.apply(index, Event::NotForked);
             }
         }
+    }
+
+    /// A template does not read any more; how it has ended will be told by the kernel.
+    fn template_is_deaf(&mut self, generation: u64) -> bool {
+        let until = clock::now() + self.rules.times.last;
+        let template = self.templates.iter_mut().find(|it| it.generation == generation);
+        let Some(template) = template.filter(|it| it.is_hearing()) else { return false };
+        template.deaf = true;
+        template.until = Some(until);
+        true
     }
 
     pub(super) fn try_to_ask(&mut self, index: usize, ticket: u64) -> std::io::Result<()> {
@@ -170,6 +184,9 @@ impl Pool {
 
     pub(super) fn template_late(&mut self, generation: u64) {
         match self.templates.iter_mut().find(|it| it.generation == generation) {
+            Some(template) if template.ended.is_none() && template.deaf => {
+                self.template_hangs(generation);
+            }
             Some(template) if template.ended.is_none() => template.kill(),
             _ => self.template_is_gone(generation),
         }

@@ -98,6 +98,10 @@ impl Pool {
         if wanted {
             return;
         }
+        let short = matches!(departure, Some(Departure::SlowDown | Departure::Never));
+        if short && self.trial_failed(generation, &how, false) {
+            return;
+        }
         match departure {
             Some(Departure::Recycle) if ready_at.is_some() => {
                 self.slots[index].until = Some(self.budget.next(clock::now()));

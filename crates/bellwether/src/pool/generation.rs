@@ -5,6 +5,7 @@ use rustix::net::Shutdown;
 use super::life::{Event, State};
 use super::roll::{Roll, Step};
 use super::slot::Slot;
+use super::template::Template;
 use super::{Phase, Pool};
 use crate::journal::{Cause, Entry, Kind};
 use crate::sys::clock;
@@ -48,9 +49,13 @@ impl Pool {
         self.pattern.generation = roll.from;
         self.dismiss_template(roll.to);
         for index in 0..self.slots.len() {
-            if self.slots[index].generation == roll.to {
-                self.slots[index].cause.get_or_insert(Cause::Change);
-                self.apply(index, Event::Unwanted);
+            let slot = &mut self.slots[index];
+            if slot.generation == roll.to {
+                slot.cause.get_or_insert(Cause::Change);
+                // Who serves already goes when one of the old has taken the place back.
+                if slot.state != State::Serving {
+                    self.apply(index, Event::Unwanted);
+                }
             }
         }
     }
@@ -116,14 +121,14 @@ impl Pool {
     ///
     /// Once it has proven itself only a lasting failure counts: `lasting`.
     pub(super) fn trial_failed(&mut self, generation: u64, problem: &str, lasting: bool) -> bool {
-        let Some(roll) = &mut self.roll else { return false };
-        let fails = match roll.step {
-            Step::Proving { .. } => true,
-            Step::Proven | Step::Spreading => lasting,
-            Step::Spread | Step::Failed(_) => false,
-        };
-        if roll.to != generation || !fails {
+        let Some(roll) = self.roll.as_mut().filter(|roll| roll.to == generation) else {
             return false;
+        };
+        match roll.step {
+            Step::Proving { .. } => {}
+            Step::Proven | Step::Spreading if lasting => {}
+            Step::Proven | Step::Spreading | Step::Spread => return false,
+            Step::Failed(_) => return true, // the first reason is the one
         }
         roll.step = Step::Failed(problem.to_owned());
         let entry = Entry::new(Kind::Change, "canary", problem);
@@ -144,6 +149,12 @@ impl Pool {
     pub(super) fn dismiss_templates(&mut self) {
         let generations: Vec<_> = self.templates.iter().map(|it| it.generation).collect();
         generations.into_iter().for_each(|generation| self.dismiss_template(generation));
+    }
+
+    /// Ends the templates, of which a successor in this process knows nothing; no handler is being
+    /// made.
+    pub(crate) fn end_templates(&self) {
+        self.templates.iter().for_each(Template::end);
     }
 
     /// Ends the oldest generations that still finish requests, if there are too many of them.

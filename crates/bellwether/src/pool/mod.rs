@@ -246,6 +246,8 @@ impl Pool {
         events.into_iter().for_each(|event| self.handle(event));
         self.proceed();
         self.populate();
+        // With the dismissal of the last of the old a roll is over; none of them need end first.
+        self.proceed_with_roll();
         if self.is_over() {
             // Only now are newcomers refused at once; the socket may have been somebody's to keep.
             self.listeners.clear();

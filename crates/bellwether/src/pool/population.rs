@@ -218,7 +218,7 @@ impl Pool {
     }
 
     /// A handler is still in the making, and its time is up.
-    fn template_hangs(&mut self, generation: u64) {
+    pub(super) fn template_hangs(&mut self, generation: u64) {
         if let Some(template) = self.templates.iter_mut().find(|it| it.generation == generation) {
             template.kill();
         }

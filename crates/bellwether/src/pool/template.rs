@@ -75,6 +75,8 @@ pub(crate) struct Template {
     pub(crate) until: Option<Duration>,
     /// Whether the spawner has ended it on purpose.
     pub(crate) condemned: bool,
+    /// Whether nobody reads what it is asked: it has ended, and how is not known yet.
+    pub(crate) deaf: bool,
     /// When it was forked.
     pub(crate) since: Duration,
     /// How it ended; what it bore last may still be told.
@@ -117,6 +119,7 @@ impl Template {
             socket: ours,
             until: None,
             condemned: false,
+            deaf: false,
             since: clock::now(),
             ended: None,
         })
@@ -160,14 +163,19 @@ impl Template {
 
     /// Tells whether it can be asked for handlers.
     pub(crate) const fn is_hearing(&self) -> bool {
-        self.ended.is_none() && !self.condemned
+        self.ended.is_none() && !self.condemned && !self.deaf
+    }
+
+    /// Sends it SIGKILL.
+    pub(crate) fn end(&self) {
+        Process::of(self.pid).signal(Signal::KILL);
     }
 
     /// Ends the template at once; the handlers live on.
     pub(crate) fn kill(&mut self) {
         self.until = None;
         self.condemned = true;
-        Process::of(self.pid).signal(Signal::KILL);
+        self.end();
     }
 }
 

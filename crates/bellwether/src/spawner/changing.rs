@@ -114,8 +114,10 @@ impl Spawner {
         let verb = kind.verb();
         let reason = if self.stopping {
             Some("the server stops".to_owned())
-        } else {
+        } else if self.pools.iter().any(Pool::may_change) {
             self.change.describe().map(|now| format!("one change at a time: {now}"))
+        } else {
+            Some("there is nothing to change: every pool is drained or on its way".to_owned())
         };
         if let Some(reason) = reason {
             tracing::warn!("{verb} refused, told by {told_by}: {reason}");
@@ -158,6 +160,8 @@ impl Spawner {
         } else {
             self.change.old_program = Some(old_program.into());
             self.change.state = State::Proving;
+            let verb = self.change.kind.verb();
+            self.tell(Entry::new(Entries::Change, verb, State::Proving.word()));
             self.prove();
         }
         Ok(())

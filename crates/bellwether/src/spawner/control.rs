@@ -3,6 +3,7 @@
 //! Nothing here blocks: clients are read and written as they allow, few at a time, and dropped
 //! when they dawdle. A client whose command takes long waits without costing anything.
 
+use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags};
+use serde::{Deserialize, Serialize};
 
 use super::access::{Access, Role};
 use super::command::{Answer, Command};
@@ -27,6 +29,8 @@ use crate::sys::unix_diag;
 const LONGEST: usize = 4096;
 /// The most clients at once; more are turned away.
 const CLIENTS: usize = 32;
+/// After so many clients their numbers begin again: what a token of the poller has room for.
+const NUMBERS: usize = 1 << 32;
 /// How long one client may take for its command and for reading the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How much may wait for a client that listens to the journal: about 1000 entries.
@@ -50,7 +54,10 @@ pub(super) struct Control {
     /// Gone from the disk when dropped.
     folder: RuntimeDir,
     pub(super) socket: UnixListener,
-    clients: [Option<Client>; CLIENTS],
+    /// By numbers of which none comes twice: a client that is gone may still be heard of, as long
+    /// as a template that was just forked holds a copy of its connection.
+    clients: BTreeMap<usize, Client>,
+    next: usize,
     access: Access,
     /// Until when nobody is let in, for want of descriptors.
     pub(super) shut_until: Option<Duration>,
@@ -69,8 +76,8 @@ struct Client {
 }
 
 /// What a client is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Part {
     /// It says its command.
     Speaking,
     /// It waits for something to be over.
@@ -90,34 +97,31 @@ impl Control {
 
     /// Goes on with a control socket that is open already.
     pub(super) fn of(folder: RuntimeDir, access: Access, socket: UnixListener) -> Self {
-        Self { folder, socket, clients: [const { None }; CLIENTS], access, shut_until: None }
+        Self { folder, socket, clients: BTreeMap::new(), next: 0, access, shut_until: None }
     }
 
-    /// Describes the clients that wait, for a successor in this process.
-    pub(super) fn waiting(&self) -> Vec<ClientState> {
-        let client = |(number, client): (usize, &Option<Client>)| {
-            let client = client.as_ref()?;
-            let waits = matches!(client.part, Part::Waiting | Part::Following);
-            waits.then(|| ClientState {
-                number,
-                fd: client.stream.as_raw_fd(),
-                who: client.who.clone(),
-                follows: client.part == Part::Following,
-            })
+    /// Describes the clients for a successor in this process.
+    pub(super) fn talks(&self) -> Vec<ClientState> {
+        let state = |(&number, client): (&usize, &Client)| ClientState {
+            number,
+            fd: client.stream.as_raw_fd(),
+            part: client.part,
+            line: client.line.clone(),
+            answer: client.answer.clone(),
         };
-        self.clients.iter().enumerate().filter_map(client).collect()
+        self.clients.iter().map(state).collect()
     }
 
-    /// Goes on with a client that waited for a predecessor; returns its stream to be watched.
-    pub(super) fn resume(&mut self, state: ClientState) -> Result<Option<&OwnedFd>> {
-        let stream = taken(state.fd)?;
-        let Some(place) = self.clients.get_mut(state.number) else { return Ok(None) };
-        let part = if state.follows { Part::Following } else { Part::Waiting };
-        let (line, answer, until) = (Vec::new(), Vec::new(), None);
-        // It has said all that it may say.
-        let role = Role::Read;
-        let client = Client { stream, role, who: state.who, line, answer, part, until };
-        Ok(Some(&place.insert(client).stream))
+    /// Goes on with a client of a predecessor.
+    pub(super) fn resume(&mut self, state: ClientState, now: Duration) -> Result<()> {
+        let ClientState { number, fd, part, line, answer } = state;
+        let stream = taken(fd)?;
+        let Some((role, who)) = self.role_of(&stream) else { return Ok(()) };
+        let is_timed = part == Part::Speaking || !answer.is_empty();
+        let until = is_timed.then_some(now + PATIENCE);
+        self.clients.insert(number, Client { stream, role, who, line, answer, part, until });
+        self.next = self.next.max(number + 1) % NUMBERS;
+        Ok(())
     }
 
     pub(super) fn folder(&self) -> (PathBuf, RawFd) {
@@ -165,11 +169,15 @@ impl Control {
             }
             return None;
         };
-        let number = self.clients.iter().position(Option::is_none)?;
+        if self.clients.len() == CLIENTS {
+            return None;
+        }
+        let number = self.next;
+        self.next = (number + 1) % NUMBERS;
         let (line, answer) = (Vec::new(), Vec::new());
         let (part, until) = (Part::Speaking, Some(now + PATIENCE));
         let client = Client { stream, role, who, line, answer, part, until };
-        Some((number, &self.clients[number].insert(client).stream))
+        Some((number, &self.clients.entry(number).or_insert(client).stream))
     }
 
     /// Asks the kernel who is at the other side (SO_PEERCRED, unix(7)).
@@ -211,21 +219,21 @@ impl Control {
 
     /// Returns who a client is, for the journal.
     pub(super) fn who(&self, number: usize) -> String {
-        let client = self.clients.get(number).and_then(Option::as_ref);
+        let client = self.clients.get(&number);
         client.map_or_else(|| "a client".into(), |client| client.who.clone())
     }
 
     /// Answers a client; what does not fit now follows when the client has read some.
-    pub(super) fn answer(&mut self, number: usize, answer: &impl serde::Serialize) -> Heard {
+    pub(super) fn answer(&mut self, number: usize, answer: &impl Serialize) -> Heard {
         self.put(number, Part::Reading, answer)
     }
 
     /// Sends a client one line, with more to follow.
-    pub(super) fn put_more(&mut self, number: usize, line: &impl serde::Serialize) -> Heard {
+    pub(super) fn put_more(&mut self, number: usize, line: &impl Serialize) -> Heard {
         self.put(number, Part::Following, line)
     }
 
-    fn put(&mut self, number: usize, part: Part, line: &impl serde::Serialize) -> Heard {
+    fn put(&mut self, number: usize, part: Part, line: &impl Serialize) -> Heard {
         let Some(client) = self.client(number) else { return Heard::Gone };
         let line = serde_json::to_vec(line).unwrap_or_default();
         if client.answer.len() + line.len() > UNREAD && part == Part::Following {
@@ -240,15 +248,13 @@ impl Control {
 
     /// The clients that follow the journal.
     pub(super) fn followers(&self) -> Vec<usize> {
-        let follows = |client: &Option<Client>| {
-            client.as_ref().is_some_and(|client| client.part == Part::Following)
-        };
-        (0..CLIENTS).filter(|&number| follows(&self.clients[number])).collect()
+        let following = self.clients.iter().filter(|(_, client)| client.part == Part::Following);
+        following.map(|(number, _)| *number).collect()
     }
 
     /// Returns what to watch a client for.
     pub(super) fn watched(&self, number: usize) -> Option<(&OwnedFd, Interest)> {
-        let client = self.clients.get(number)?.as_ref()?;
+        let client = self.clients.get(&number)?;
         let interest = match client.part {
             Part::Speaking => Interest::Read,
             _ if !client.answer.is_empty() => Interest::Write,
@@ -259,21 +265,17 @@ impl Control {
 
     /// Sends clients away that took too long.
     pub(super) fn dismiss_late(&mut self, now: Duration) {
-        for client in &mut self.clients {
-            if client.as_ref().and_then(|client| client.until).is_some_and(|until| until <= now) {
-                *client = None;
-            }
-        }
+        self.clients.retain(|_, client| client.until.is_none_or(|until| until > now));
     }
 
     /// Returns when the next client will have taken too long.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let clients = self.clients.iter().flatten().filter_map(|client| client.until);
+        let clients = self.clients.values().filter_map(|client| client.until);
         clients.chain(self.shut_until).min()
     }
 
     fn client(&mut self, number: usize) -> Option<&mut Client> {
-        self.clients.get_mut(number)?.as_mut()
+        self.clients.get_mut(&number)
     }
 
     fn send(&mut self, number: usize) -> Heard {
@@ -285,9 +287,7 @@ impl Control {
     }
 
     fn dismiss(&mut self, number: usize) -> Heard {
-        if let Some(client) = self.clients.get_mut(number) {
-            *client = None;
-        }
+        self.clients.remove(&number);
         Heard::Gone
     }
 }

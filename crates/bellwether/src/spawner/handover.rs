@@ -14,6 +14,7 @@ use rustix::fs::MemfdFlags;
 use serde::{Deserialize, Serialize};
 
 use super::changing::Kind;
+use super::control::Part;
 use super::wishes::Wish;
 pub(super) use crate::address::handover::BATON as VARIABLE;
 use crate::error::{Doing, Error, Result};
@@ -49,13 +50,16 @@ pub(crate) struct Baton {
     pub(crate) pools: Vec<PoolState>,
 }
 
-/// A waiting client as the next spawner finds it.
+/// A client of the control socket as the next spawner finds it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ClientState {
     pub(crate) number: usize,
     pub(crate) fd: RawFd,
-    pub(crate) who: String,
-    pub(crate) follows: bool,
+    pub(super) part: Part,
+    /// What it has said so far.
+    pub(crate) line: Vec<u8>,
+    /// What it has not read yet.
+    pub(crate) answer: Vec<u8>,
 }
 
 /// The change that is going on.

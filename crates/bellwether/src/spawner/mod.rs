@@ -150,6 +150,8 @@ impl Spawner {
             if self.change.is_going_on() { ("goes on", 1.0) } else { ("starts", 0.0) };
         let reason = format!("{} {verb}, bellwether {}", self.name, env!("CARGO_PKG_VERSION"));
         self.tell(Entry::new(Kind::Start, "operator", reason).with("replaced", upgrades));
+        // Whoever died while this process became another program is not told of again.
+        self.reap();
         (0..self.pools.len()).for_each(|pool| self.turn(pool));
         self.enter_service();
         loop {

@@ -101,7 +101,7 @@ impl Spawner {
             folder,
             lock,
             control: self.control.socket.as_raw_fd(),
-            clients: self.control.waiting(),
+            clients: self.control.talks(),
             wishes: self.wishes.clone(),
             change: ChangeState {
                 kind: self.change.kind,
@@ -148,6 +148,7 @@ impl Spawner {
         kept.push(laid.as_raw_fd());
         descriptors::survive_exec(&kept, true);
         self.pools.iter().for_each(Pool::restore_limits);
+        self.pools.iter().for_each(Pool::end_templates);
         let error = replace(program, &calling);
         descriptors::survive_exec(&kept, false);
         error
@@ -178,9 +179,10 @@ impl Spawner {
         spawner.program.clone_from(&baton.change.path);
         for client in baton.clients {
             let number = client.number;
-            if let Some(stream) = spawner.control.resume(client)? {
+            spawner.control.resume(client, clock::now())?;
+            if let Some((stream, interest)) = spawner.control.watched(number) {
                 let token = Source::Client(number).token();
-                spawner.poller.add(stream, token, Interest::HangUp).doing("watch a client")?;
+                spawner.poller.add(stream, token, interest).doing("watch a client")?;
             }
         }
         spawner.resume_change(baton.change)?;

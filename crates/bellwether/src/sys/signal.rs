@@ -91,7 +91,12 @@ impl std::os::fd::AsFd for Signals {
 }
 
 impl Drop for Signals {
+    /// What came for us and was not read goes with us: the kernel forgets a pending signal when
+    /// it is to be ignored (sigaction(2) of POSIX).
     fn drop(&mut self) {
+        for signal in WATCHED.into_iter().filter(|signal| *signal != libc::SIGCHLD) {
+            dispose(signal, libc::SIG_IGN);
+        }
         clean_slate();
     }
 }

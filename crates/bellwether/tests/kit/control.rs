@@ -6,12 +6,15 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::processes::Pid;
 
 /// One answer; a spawner that is alive never needs as long.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// The end of a change; none that a test asks for takes as long.
+const CHANGE: Duration = Duration::from_secs(60);
 
 /// The way to a server's status; cheap to clone into a sampling thread.
 #[derive(Clone, Debug)]
@@ -44,13 +47,28 @@ impl Control {
     }
 
     fn ask(&self, verb: &str) -> io::Result<Value> {
+        hear(&mut self.say(&json!({"verb": verb}), ANSWER)?)
+    }
+
+    /// Says a command and waits until it is over; returns the answer.
+    #[track_caller]
+    pub fn tell(&self, command: &Value) -> Value {
+        self.begin(command).answer()
+    }
+
+    /// Says a command; what comes of it is heard later, or never.
+    #[track_caller]
+    pub fn begin(&self, command: &Value) -> Pending {
+        let stream = self.say(command, CHANGE);
+        Pending(stream.unwrap_or_else(|error| panic!("cannot say {command}: {error}")))
+    }
+
+    fn say(&self, command: &Value, patience: Duration) -> io::Result<BufReader<UnixStream>> {
         let mut stream = UnixStream::connect(self.socket()?)?;
-        stream.set_read_timeout(Some(ANSWER))?;
+        stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(ANSWER))?;
-        stream.write_all(format!("{{\"verb\":\"{verb}\"}}\n").as_bytes())?;
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line)?;
-        Ok(serde_json::from_str(&line)?)
+        stream.write_all(format!("{command}\n").as_bytes())?;
+        Ok(BufReader::new(stream))
     }
 
     fn socket(&self) -> io::Result<PathBuf> {
@@ -62,6 +80,32 @@ impl Control {
             others => Err(io::Error::other(format!("not one control socket: {others:?}"))),
         }
     }
+}
+
+/// A command that was said. A client that drops it goes away without waiting for the answer.
+#[derive(Debug)]
+pub struct Pending(BufReader<UnixStream>);
+
+impl Pending {
+    /// The next line of the answer.
+    #[track_caller]
+    pub fn answer(&mut self) -> Value {
+        match hear(&mut self.0) {
+            Ok(answer) => answer,
+            Err(error) => panic!("no answer: {error}"),
+        }
+    }
+
+    /// The next line, unless the server has closed the connection.
+    pub fn line(&mut self) -> Option<Value> {
+        hear(&mut self.0).ok()
+    }
+}
+
+fn hear(stream: &mut BufReader<UnixStream>) -> io::Result<Value> {
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
+    Ok(serde_json::from_str(&line)?)
 }
 
 /// The part of a status that is about its first pool.

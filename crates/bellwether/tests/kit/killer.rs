@@ -79,10 +79,11 @@ fn is_child(pid: Pid, spawner: Pid) -> bool {
 
 /// SplitMix64: enough to choose victims.
 #[derive(Clone, Copy, Debug)]
-struct Chance(u64);
+pub struct Chance(pub u64);
 
 impl Chance {
-    fn below(&mut self, limit: usize) -> Option<usize> {
+    /// A number below the limit; none where there is no such number.
+    pub fn below(&mut self, limit: usize) -> Option<usize> {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

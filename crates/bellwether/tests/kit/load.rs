@@ -77,10 +77,7 @@ impl Load {
     }
 
     fn request(&self) -> Entry {
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let began = Instant::now();
-        let outcome = self.outcome(id);
-        Entry { id, began, ended: Instant::now(), outcome }
+        make(|id| self.outcome(id))
     }
 
     fn outcome(&self, id: u64) -> Outcome {
@@ -97,8 +94,16 @@ impl Load {
     }
 }
 
+/// Makes the next request and books what became of it.
+pub fn make(request: impl FnOnce(u64) -> Outcome) -> Entry {
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    let began = Instant::now();
+    let outcome = request(id);
+    Entry { id, began, ended: Instant::now(), outcome }
+}
+
 /// Only what a server can be blamed for is an outcome.
-fn unconnected(error: &io::Error) -> Outcome {
+pub fn unconnected(error: &io::Error) -> Outcome {
     match error.kind() {
         ErrorKind::ConnectionRefused => Outcome::Refused,
         ErrorKind::ConnectionReset => Outcome::ResetBeforeByte,
@@ -108,7 +113,7 @@ fn unconnected(error: &io::Error) -> Outcome {
 }
 
 /// What a reply is worth, whole or not, and the error that ended it, if any.
-fn judge(id: u64, reply: &[u8], error: Option<&io::Error>) -> Outcome {
+pub fn judge(id: u64, reply: &[u8], error: Option<&io::Error>) -> Outcome {
     let text = String::from_utf8_lossy(reply);
     match answerer(id, &text) {
         _ if error.is_some_and(|it| is_timeout(it.kind())) => Outcome::Timeout,

@@ -36,9 +36,9 @@ pub mod verdict;
 pub mod wait;
 pub mod zombies;
 
-pub use control::Control;
+pub use control::{Control, Pending};
 pub use hold::Hold;
-pub use killer::{Kill, Killer};
+pub use killer::{Chance, Kill, Killer};
 pub use launch::{Launch, example};
 pub use ledger::{Entry, Ledger, Outcome};
 pub use live::LiveSeries;

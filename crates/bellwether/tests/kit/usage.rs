@@ -27,6 +27,12 @@ pub fn written_kib(pid: Pid) -> u64 {
     value(&read(pid, "smaps_rollup"), "Private_Dirty")
 }
 
+/// Memory that is backed by no file, in KiB; unlike [`written_kib`] with what the process still
+/// shares with the children that it has forked.
+pub fn anonymous_kib(pid: Pid) -> u64 {
+    value(&read(pid, "smaps_rollup"), "Anonymous")
+}
+
 /// Resident memory, shared pages included, in KiB.
 pub fn resident_kib(pid: Pid) -> u64 {
     value(&read(pid, "smaps_rollup"), "Rss")

@@ -1,12 +1,13 @@
 //! A web server whose answers take as long as the client says; for tests.
 //!
-//! `web ADDRESS [handlers=N] [soft=MS]`. The path says what to do: `/stuck` never answers, `/echo`
-//! answers with the body of the request, `/extend` does so and takes an hour for it if need be,
-//! `/deadline` tells whether there is one.
+//! `web ADDRESS [handlers=N] [soft=MS] [canary=MS] [record=FILE]`. The path says what to do: `/stuck`
+//! never answers, `/echo` answers with the body of the request, `/extend` does so and takes an hour
+//! for it if need be, `/deadline` tells whether there is one, `/N` is a request of the ledger.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -16,9 +17,20 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tower::service_fn;
 
+#[path = "../kit/record.rs"]
+#[allow(dead_code, unreachable_pub)] // the program writes records, only tests read them
+mod record;
+
+mod processes {
+    pub(crate) type Pid = i32;
+}
+
 const HOUR: Duration = Duration::from_secs(3600);
 
-async fn serve(request: ::http::Request<Incoming>) -> Result<::http::Response<String>, Infallible> {
+async fn serve(
+    request: ::http::Request<Incoming>,
+    record: Option<&Path>,
+) -> Result<::http::Response<String>, Infallible> {
     let deadline = request.extensions().get::<Deadline>().cloned();
     let answer = match request.uri().path() {
         "/stuck" => std::future::pending().await,
@@ -28,9 +40,21 @@ async fn serve(request: ::http::Request<Incoming>) -> Result<::http::Response<St
             text_of(request.into_body()).await
         }
         "/deadline" => format!("{}", deadline.is_some()),
-        other => format!("unknown: {other}"),
+        other => match other.trim_start_matches('/').parse() {
+            Ok(id) => enter(id, record),
+            Err(_) => format!("unknown: {other}"),
+        },
     };
     Ok(::http::Response::new(answer))
+}
+
+/// Serves a request of the ledger: recorded at its start and at its end.
+fn enter(id: u64, record: Option<&Path>) -> String {
+    let record = record.and_then(|path| record::RecordFile::open(path).ok());
+    if let Some(record) = &record {
+        let _ = record.start(id).and_then(|()| record.end(id));
+    }
+    format!("{id} {}\n", std::process::id())
 }
 
 async fn text_of(mut body: Incoming) -> String {
@@ -45,6 +69,7 @@ fn set(builder: Builder, word: &str) -> Builder {
     match word.split_once('=') {
         Some(("handlers", n)) => builder.handlers(n.parse().unwrap_or(0)),
         Some(("soft", ms)) => builder.soft_deadline(Duration::from_millis(ms.parse().unwrap_or(0))),
+        Some(("canary", ms)) => builder.canary(Duration::from_millis(ms.parse().unwrap_or(0))),
         _ => builder,
     }
 }
@@ -52,8 +77,17 @@ fn set(builder: Builder, word: &str) -> Builder {
 fn run() -> Result<(), Error> {
     let mut words = std::env::args().skip(1);
     let address = words.next().unwrap_or_else(|| "127.0.0.1:0".into());
-    let builder = words.fold(Server::builder().listen(address), |b, word| set(b, &word));
-    http::serve(builder.open()?, |_: Shift| async move { Ok(service_fn(serve)) })?;
+    let words: Vec<String> = words.collect();
+    let record = words.iter().find_map(|word| word.strip_prefix("record=")).map(PathBuf::from);
+    let builder = words.iter().fold(Server::builder().listen(address), |b, word| set(b, word));
+    http::serve(builder.open()?, move |_: Shift| {
+        let record = record.clone();
+        let answer = move |request| {
+            let record = record.clone();
+            async move { serve(request, record.as_deref()).await }
+        };
+        async move { Ok(service_fn(answer)) }
+    })?;
     Ok(())
 }
 

@@ -1,16 +1,21 @@
 //! A pool whose handlers do what the client says, the worst included; for tests.
 //!
 //! `pool ADDRESS [handlers=N] [threads=N] [notification=MODE] [record=FILE] [boot=MS] [grace=MS]
-//! [orphan=MS] [name=NAME] [take-over] [soft=MS] [hard=MS] [max_requests=N] [max_age=MS] [max_memory=MIB] [crash_budget=N]
-//! [start=fail|hang|exit|panic|N:fail|threadN:fail|N:FILE] [load=fail|hang|threads]`. With N:FILE
-//! slot N opens a file at its start. A client sends one line and reads the answer: a number is a
-//! request of the ledger, a word is one of [`obey`]'s. What the library says goes to standard error.
+//! [orphan=MS] [name=NAME] [take-over] [soft=MS] [hard=MS] [max_requests=N] [max_age=MS]
+//! [max_memory=MIB] [crash_budget=N] [canary=MS] [surge=N] [unavailable=N] [old_generations=N]
+//! [announce=MS] [start=fail|hang|exit|panic|N:fail|threadN:fail|N:FILE] [load=fail|hang|threads]
+//! [next=FILE]`. With N:FILE slot N opens a file at its start. A client sends one line and reads the
+//! answer: a number is a request of the ledger, a word is one of [`obey`]'s. What the library says
+//! goes to standard error.
+//!
+//! `next`: each generation reads from the file, when it is loaded, how it is to behave: one of
+//! [`Obedient::be`]'s words, or, as without the file, well.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bellwether::{BoxError, Builder, Connection, Error, Handler, Seat, Server};
+use bellwether::{Amount, BoxError, Builder, Connection, Error, Handler, Seat, Server};
 
 mod hostile;
 #[path = "../../kit/record.rs"]
@@ -25,6 +30,9 @@ mod processes {
 struct Obedient {
     record: Option<PathBuf>,
     start: String,
+    next: Option<PathBuf>,
+    /// Whether it ends after its first connection.
+    ephemeral: bool,
 }
 
 impl Handler for Obedient {
@@ -33,6 +41,8 @@ impl Handler for Obedient {
             "fail" => Err("it was told to fail".into()),
             "hang" => hang(),
             "exit" => end(0),
+            "lack" => end(75),
+            "never" => end(78),
             "panic" => panic!("as told at its start"),
             one => match one.strip_suffix(":fail") {
                 Some(slot) if slot == seat.slot().to_string() => Err("this slot fails".into()),
@@ -52,6 +62,15 @@ impl Handler for Obedient {
     }
 
     fn handle(&mut self, connection: Connection) {
+        self.serve(connection);
+        if self.ephemeral {
+            end(0);
+        }
+    }
+}
+
+impl Obedient {
+    fn serve(&self, connection: Connection) {
         let mut connection = BufReader::new(connection);
         let mut line = String::new();
         if connection.read_line(&mut line).is_err() {
@@ -63,9 +82,33 @@ impl Handler for Obedient {
         };
         let _ = writeln!(connection.get_mut(), "{answer}");
     }
-}
 
-impl Obedient {
+    /// Behaves as the file says in which the next generation reads.
+    fn told(mut self) -> Result<Self, BoxError> {
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+        let word = self.next.as_deref().map_or_else(String::new, read);
+        self.be(word.trim())?;
+        Ok(self)
+    }
+
+    fn be(&mut self, word: &str) -> Result<(), BoxError> {
+        match word {
+            "fail-load" => return Err("this generation is told not to load".into()),
+            "crash-in-init" => std::process::abort(),
+            "hang-in-init" => hang(),
+            "exit-at-once" => self.start = "exit".into(),
+            "fail-start" => self.start = "fail".into(),
+            "panic-at-start" => self.start = "panic".into(),
+            "never-ready" => self.start = "hang".into(),
+            "lack-something" => self.start = "lack".into(),
+            "want-no-successor" => self.start = "never".into(),
+            "exit-after-ready" => self.ephemeral = true,
+            "last-slot-fails" => self.start = "2:fail".into(),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Serves a request of the ledger: recorded at its start and at its end.
     fn enter(&self, id: u64, connection: &mut Connection) {
         let record = self.record.as_ref().and_then(|path| record::RecordFile::open(path).ok());
@@ -157,9 +200,15 @@ fn set(builder: Builder, handler: &mut Obedient, load: &mut String, word: &str) 
         "max_age" => builder.max_age(ms()),
         "max_memory" => builder.max_memory(value.parse().unwrap_or(0) << 20),
         "crash_budget" => builder.crash_budget(value.parse().unwrap_or(0)),
+        "canary" => builder.canary(ms()),
+        "surge" => builder.max_surge(Amount::Count(number())),
+        "unavailable" => builder.max_unavailable(Amount::Count(number())),
+        "old_generations" => builder.old_generations(number()),
+        "announce" => builder.announce(ms()),
         _ => {
             match key {
                 "record" => handler.record = Some(value.into()),
+                "next" => handler.next = Some(value.into()),
                 "start" => handler.start = value.into(),
                 _ => *load = value.into(),
             }
@@ -196,7 +245,7 @@ fn run() -> Result<(), Error> {
             let _ = std::thread::Builder::new().name("stray".into()).spawn(std::thread::park);
             Ok(handler.clone())
         }
-        _ => Ok(handler.clone()),
+        _ => handler.clone().told(),
     })?;
     Ok(())
 }

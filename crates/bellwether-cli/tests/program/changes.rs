@@ -1,0 +1,202 @@
+//! A running server is told to change, as a user types it: what is printed, and the exit status.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Signal, kill_process};
+
+use crate::clients::raw;
+use crate::kit::{PATIENCE, Run, assert_quiescent, eventually};
+use crate::stage::{PROGRAM, ask, serve, shell};
+
+const QUICK: &[&str] = &["--canary", "10ms"];
+/// Changes that last until the test has seen enough.
+const SLOW: &[&str] = &["--canary", "1h"];
+
+/// Asserts an exit status, and that these words were printed where they belong.
+#[track_caller]
+fn assert_told(output: &Output, status: i32, words: &[&str]) {
+    let (out, err) = (text_of(&output.stdout), text_of(&output.stderr));
+    let said = if status == 0 { &out } else { &err };
+    assert_eq!(output.status.code(), Some(status), "{out}{err}");
+    for word in words {
+        assert!(said.contains(word), "no {word:?} in: {said}");
+    }
+    assert!(status == 0 || (said.starts_with("error: ") && out.is_empty()), "{out}{err}");
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Begins a command that waits for the server.
+#[track_caller]
+fn begin(run: &Run, arguments: &[&str]) -> Child {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).env("BELLWETHER_RUNTIME_DIR", run.runtime());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[track_caller]
+fn wait_for_change(run: &Run) {
+    eventually(PATIENCE, "the change to begin", || {
+        run.control().status().ok()?["change"].as_str().map(drop)
+    });
+}
+
+#[test]
+fn a_reload_an_upgrade_and_a_scale_say_what_they_have_done() {
+    let mut run = serve(QUICK);
+    assert_told(&ask(&run, &["reload"]), 0, &["generation 2, 2 handlers", "nothing was cut"]);
+    assert_told(&ask(&run, &["upgrade"]), 0, &["generation 3, 2 handlers", "nothing was cut"]);
+    assert_told(&ask(&run, &["scale", "4"]), 0, &["4 handlers", "nothing was cut"]);
+    assert_told(&ask(&run, &["scale", "auto"]), 0, &["2 handlers"]);
+    let json = ask(&run, &["reload", "--json"]);
+    assert_told(&json, 0, &[]);
+    let done: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&done["result"], &done["cut"]), (&"done".into(), &0.into()));
+    assert_eq!(raw(&run, "GET /", "").status, 200);
+    assert_eq!(run.stop().code(), Some(0));
+}
+
+#[test]
+fn what_happened_is_shown_by_events_and_why() {
+    let mut run = serve(QUICK);
+    assert_told(&ask(&run, &["reload"]), 0, &[]);
+    for question in [&["events"][..], &["why"]] {
+        let words = ["begins, told by process", "proves itself", "done: ", "generation 2"];
+        assert_told(&ask(&run, question), 0, &words);
+    }
+    let mut follower = begin(&run, &["events", "-f", "--json"]);
+    run.stop();
+    assert!(follower.wait().unwrap().code().is_some(), "it ends with the server");
+}
+
+#[test]
+fn the_second_of_two_changes_is_not_done_and_says_why() {
+    let mut run = serve(SLOW);
+    let first = begin(&run, &["reload"]);
+    wait_for_change(&run);
+    assert_told(&ask(&run, &["reload"]), 75, &["one change at a time", "reload"]);
+    assert_told(&ask(&run, &["upgrade"]), 75, &["one change at a time", "reload"]);
+    assert_told(&ask(&run, &["drain"]), 75, &["wait until it is over"]);
+    run.stop();
+    assert_told(&first.wait_with_output().unwrap(), 70, &["the server stops"]);
+}
+
+#[test]
+fn ctrl_c_ends_the_waiting_and_not_the_change() {
+    let mut run = serve(&["--canary", "500ms"]);
+    let mut client = begin(&run, &["reload"]);
+    wait_for_change(&run);
+    kill_process(rustix::process::Pid::from_child(&client), Signal::INT).unwrap();
+    assert!(!client.wait().unwrap().success());
+    eventually(PATIENCE, "the new generation", || (run.pool()["generation"] == 2).then_some(()));
+    assert_eq!(run.stop().code(), Some(0));
+}
+
+#[test]
+fn a_drained_server_serves_nobody_refuses_changes_and_stops() {
+    let mut run = serve(QUICK);
+    run.processes();
+    assert_told(&ask(&run, &["drain"]), 0, &["drained", "nothing was cut"]);
+    assert_told(&ask(&run, &["scale", "3"]), 75, &["drained"]);
+    assert_told(&ask(&run, &["reload"]), 75, &["drained"]);
+    assert_told(&ask(&run, &["status"]), 0, &["drained"]);
+    assert_told(&ask(&run, &["stop"]), 0, &["the server has stopped", "nothing was cut"]);
+    assert_eq!(run.wait().code(), Some(0));
+    assert_quiescent(run.baseline(), &run);
+}
+
+#[test]
+fn a_stop_ends_a_change_and_a_server_that_is_gone_is_not_there() {
+    let mut run = serve(SLOW);
+    run.processes();
+    let change = begin(&run, &["reload"]);
+    wait_for_change(&run);
+    assert_told(&ask(&run, &["stop", "--now"]), 0, &["the server has stopped"]);
+    assert_told(&change.wait_with_output().unwrap(), 70, &["the server stops"]);
+    assert_eq!(run.wait().code(), Some(0));
+    assert_quiescent(run.baseline(), &run);
+    assert_told(&ask(&run, &["reload"]), 69, &[]);
+}
+
+#[test]
+fn a_program_that_is_missing_or_no_program_is_no_upgrade() {
+    let script = "cp \"$0\" ./bellwether && exec ./bellwether serve --listen 127.0.0.1:0 \
+                  --handlers 2 --canary 10ms";
+    let mut run = shell(script).start();
+    let program = run.path("bellwether");
+    run.wait_ready(2);
+    let pids = run.handler_pids();
+    std::fs::remove_file(&program).unwrap();
+    assert_told(&ask(&run, &["upgrade"]), 70, &["cannot be opened", "nothing was changed"]);
+    std::fs::write(&program, "no program").unwrap();
+    assert_told(&ask(&run, &["upgrade"]), 70, &["nothing was changed"]);
+    assert_eq!(run.handler_pids(), pids);
+    std::fs::remove_file(&program).unwrap();
+    std::fs::copy(PROGRAM, &program).unwrap();
+    assert_told(&ask(&run, &["upgrade"]), 0, &["generation 2"]);
+    assert_eq!(run.stop().code(), Some(0));
+}
+
+#[test]
+fn a_full_disk_for_the_log_stops_no_request_and_no_change() {
+    let words = "--listen 127.0.0.1:0 --handlers 2 --canary 10ms";
+    let script = format!("exec \"$0\" serve {words} >/dev/full 2>&1");
+    let mut run = shell(&script).env("BELLWETHER_LOG", "trace").start();
+    run.wait_ready(2);
+    assert_eq!(raw(&run, "GET /", "").status, 200);
+    assert_told(&ask(&run, &["reload"]), 0, &["generation 2"]);
+    assert_told(&ask(&run, &["upgrade"]), 0, &["generation 3"]);
+    for pid in run.handler_pids() {
+        crate::kit::Kill::of(pid);
+    }
+    run.wait_ready(2);
+    assert_eq!(raw(&run, "GET /", "").status, 200);
+    assert_eq!(run.stop().code(), Some(0));
+}
+
+#[test]
+fn a_runtime_folder_that_is_removed_stops_no_request_and_no_server() {
+    let mut run = serve(QUICK);
+    let (address, before) = (run.socket_addr(), run.handler_pids());
+    let folders = std::fs::read_dir(run.runtime()).unwrap().filter_map(Result::ok);
+    folders.for_each(|it| std::fs::remove_dir_all(it.path()).unwrap());
+    assert_told(&ask(&run, &["status"]), 69, &[]);
+    let answers = || {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"GET / HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        answer.contains(" 200 OK")
+    };
+    assert!(answers());
+    run.signal(Signal::HUP);
+    let replaced = || before.iter().all(|pid| !crate::kit::processes::is_alive(*pid)).then_some(());
+    eventually(PATIENCE, "the old handlers to leave", replaced);
+    assert!(answers());
+    assert_eq!(run.stop().code(), Some(0));
+}
+
+/// A machine that has slept, or whose clocks do not agree: the time since boot is days ahead of
+/// the monotonic clock.
+#[test]
+fn clocks_that_are_days_apart_change_no_decision() {
+    let words = "--listen 127.0.0.1:0 --handlers 2 --canary 10ms --soft-deadline 5s";
+    for clocks in ["--monotonic 86400 --boottime 172800", "--monotonic 172800 --boottime 86400"] {
+        let script = format!("exec unshare --time {clocks} \"$0\" serve {words}");
+        let possible = Command::new("unshare").args(["--time", "true"]).output();
+        if !possible.is_ok_and(|it| it.status.success()) {
+            println!("SKIPPED: no time namespace can be made here");
+            return;
+        }
+        let mut run = shell(&script).start();
+        run.wait_ready(2);
+        assert_eq!(raw(&run, "GET /", "").status, 200);
+        assert_told(&ask(&run, &["reload"]), 0, &["generation 2"]);
+        assert_told(&ask(&run, &["upgrade"]), 0, &["generation 3"]);
+        assert_eq!(run.stop().code(), Some(0));
+    }
+}
