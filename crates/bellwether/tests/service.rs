@@ -73,7 +73,7 @@ fn a_start_is_over_when_the_minimum_serves_however_slow() {
 fn a_stop_may_take_as_long_as_its_grace() {
     let Some(machine) = machine(ADDRESS, "grace=60000", "TimeoutStopSec=1") else { return };
     machine.systemctl(&["start", UNIT]);
-    let mut held = machine.inside(|| Held::open(ADDRESS.parse().unwrap()));
+    let held = machine.inside(|| Held::open(ADDRESS.parse().unwrap()));
     machine.systemctl(&["stop", "--no-block", UNIT]);
     wait_status(&machine, "stopping: 1 handler finishes");
     outlast_the_unit();
