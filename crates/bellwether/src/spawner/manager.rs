@@ -94,6 +94,11 @@ impl Manager {
         }
     }
 
+    /// Goes on where a predecessor in this process was, which had said that it reloads.
+    pub(crate) const fn resume(&mut self) {
+        self.phase = Phase::Reloading;
+    }
+
     /// Says, once, that the server stops.
     pub(crate) fn stopping(&mut self, status: &str) {
         match self.phase {

@@ -59,6 +59,12 @@ impl Service {
         }
     }
 
+    /// Goes on where a predecessor in this process was, in the middle of a change.
+    pub(super) const fn resume(&mut self) {
+        self.stage = Stage::Changing;
+        self.manager.resume();
+    }
+
     /// Returns when the manager must be told something though nothing happens.
     pub(super) fn due(&self) -> Option<Duration> {
         let status = self.is_behind.then_some(self.quiet_until);

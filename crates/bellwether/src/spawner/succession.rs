@@ -174,6 +174,7 @@ impl Spawner {
         spawner.name = baton.name;
         spawner.started = baton.started;
         spawner.upgrades = baton.upgrades;
+        spawner.service.resume();
         spawner.journal = baton.journal;
         spawner.wishes = baton.wishes;
         spawner.program.clone_from(&baton.change.path);
