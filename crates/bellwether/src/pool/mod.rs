@@ -28,6 +28,7 @@ mod roll;
 pub(crate) mod rules;
 mod service;
 mod slot;
+mod stop;
 pub(crate) mod template;
 mod watch;
 
@@ -45,13 +46,14 @@ use roll::Roll;
 pub(crate) use roll::Step;
 use rules::Rules;
 use slot::{Process, Slot};
+pub(crate) use stop::Phase;
 use template::{Load, Pattern, Template};
 use watch::Watch;
 
 use crate::address::Listener;
 use crate::balance::Balance;
 use crate::error::{Doing, Error, Result};
-use crate::journal::{Entry, Kind};
+use crate::journal::Entry;
 use crate::scoreboard::bell::{Bell, BellFiles};
 use crate::scoreboard::control::ControlPage;
 use crate::status::Totals;
@@ -77,20 +79,6 @@ pub(crate) struct Plan {
 pub(crate) struct Bounds {
     pub(crate) min: usize,
     pub(crate) max: usize,
-}
-
-/// What a pool does on the whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// It serves.
-    Serving,
-    /// It serves, and says that it will not for long.
-    Announcing {
-        /// Until when newcomers are let in.
-        until: Duration,
-    },
-    /// It lets nobody in and finishes what it has.
-    Closing,
 }
 
 /// The state of a pool.
@@ -352,21 +340,6 @@ impl Pool {
         descriptors::restore(&self.pattern.descriptors);
     }
 
-    /// Stops, or goes on, making handlers.
-    pub(crate) const fn hold(&mut self, held: bool) {
-        self.held = held;
-    }
-
-    /// Keeps what is there until the change is done that leaves the pool out.
-    pub(crate) const fn retire(&mut self) {
-        self.retiring = true;
-    }
-
-    /// Tells whether nothing is left of a pool that the configuration does not know any more.
-    pub(crate) fn has_retired(&self) -> bool {
-        self.retiring && self.is_over()
-    }
-
     pub(crate) const fn want(&self) -> usize {
         self.want
     }
@@ -376,27 +349,6 @@ impl Pool {
         let gave_up = |backoff: &Backoff| backoff.in_a_row() >= PATIENT;
         let any = gave_up(&self.boot) || self.slots.iter().any(|slot| gave_up(&slot.boots));
         any.then(|| format!("pool `{}`: {}", self.name, self.boot_problem))
-    }
-
-    pub(crate) const fn phase(&self) -> Phase {
-        self.phase
-    }
-
-    /// Begins a graceful stop: after the announcement no newcomers, then everybody finishes.
-    pub(crate) fn stop(&mut self, announce: Duration) {
-        match self.phase {
-            Phase::Serving if !announce.is_zero() => {
-                let until = clock::now().saturating_add(announce);
-                self.phase = Phase::Announcing { until };
-                self.tell(
-                    Entry::new(Kind::Stop, "announce", "newcomers are still served")
-                        .with("announce_s", announce.as_secs_f64()),
-                );
-            }
-            Phase::Serving => self.close(),
-            Phase::Announcing { .. } if announce.is_zero() => self.close(),
-            Phase::Announcing { .. } | Phase::Closing => {}
-        }
     }
 }
 

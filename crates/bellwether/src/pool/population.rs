@@ -228,45 +228,4 @@ impl Pool {
             &format!("the application was not loaded, or not forked, within {limit} s"),
         );
     }
-
-    /// Lets nobody in any more; everybody empties the buffers, finishes and leaves.
-    pub(super) fn close(&mut self) {
-        if self.phase == Phase::Closing {
-            return;
-        }
-        let alive = self.count(|slot| slot.state.has_process());
-        let grace = self.rules.times.grace;
-        tracing::info!(pool = self.name, handlers = alive, grace_s = grace.as_secs(), "stopping");
-        self.phase = Phase::Closing;
-        self.listeners.iter().for_each(crate::address::Listener::close_door);
-        self.dismiss_templates();
-        self.tell(
-            Entry::new(Kind::Stop, "grace", "newcomers are refused, handlers finish and leave")
-                .with("handlers", alive as f64)
-                .with("grace_s", grace.as_secs_f64()),
-        );
-    }
-
-    /// Ends everything at once.
-    pub(crate) fn doom(&mut self) {
-        self.close();
-        self.doomed = true;
-        for index in 0..self.slots.len() {
-            self.slots[index].cause.get_or_insert(Cause::Stop);
-            self.apply(index, Event::Doom);
-        }
-        self.templates.iter_mut().for_each(super::Template::kill);
-    }
-
-    /// Tells whether nothing is left of the pool after a stop.
-    pub(crate) fn is_over(&self) -> bool {
-        self.phase == Phase::Closing
-            && self.templates.is_empty()
-            && !self.slots.iter().any(|slot| slot.state.has_process())
-    }
-
-    /// Connections that were cut off because their time was up.
-    pub(crate) const fn cut(&self) -> u64 {
-        self.cut
-    }
 }

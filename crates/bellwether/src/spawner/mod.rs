@@ -10,6 +10,7 @@
 pub(crate) mod access;
 pub(crate) mod change;
 mod changing;
+mod clients;
 pub(crate) mod command;
 mod control;
 mod event;
@@ -19,6 +20,7 @@ mod manager;
 mod rehearsal;
 pub(crate) mod runtime_dir;
 mod service;
+mod stop;
 mod succession;
 mod wishes;
 
@@ -28,7 +30,7 @@ use std::time::Duration;
 use access::Access;
 use change::Way;
 use changing::Change;
-use control::{Control, Heard};
+use control::Control;
 use event::{Event, Source};
 use folder_watch::FolderWatch;
 use handover::Baton;
@@ -260,30 +262,6 @@ impl Spawner {
         }
     }
 
-    /// Begins a graceful stop.
-    fn stop(&mut self, told_by: &str) {
-        if self.stopping {
-            return;
-        }
-        self.stopping = true;
-        let announce_s = self.announce.as_secs_f64();
-        self.tell(
-            Entry::new(Kind::Stop, "operator", format!("told by {told_by}"))
-                .with("announce_s", announce_s),
-        );
-        self.abandon_change();
-        for pool in &mut self.pools {
-            pool.stop(self.announce);
-        }
-        (0..self.pools.len()).for_each(|pool| self.turn(pool));
-    }
-
-    fn end_at_once(&mut self, told_by: &str) {
-        tracing::warn!("ending at once, told by {told_by}");
-        self.stop(told_by);
-        self.pools.iter_mut().for_each(Pool::doom);
-    }
-
     /// Something without which there is no going on has failed.
     fn fail(&mut self, error: Error) {
         if self.verdict.is_none() {
@@ -291,14 +269,6 @@ impl Spawner {
             self.verdict = Some(error);
             self.end_at_once("an error");
         }
-    }
-
-    fn is_over(&self) -> bool {
-        self.stopping && self.pools.iter().all(Pool::is_over)
-    }
-
-    fn cut(&self) -> u64 {
-        self.pools.iter().map(Pool::cut).sum()
     }
 
     /// Learns which children have ended, and how.
@@ -353,39 +323,6 @@ impl Spawner {
             change: self.change.describe(),
             upgrades: self.upgrades,
             pools,
-        }
-    }
-
-    fn admit_client(&mut self) {
-        if let Some((number, stream)) = self.control.admit(clock::now()) {
-            let token = Source::Client(number).token();
-            // A client that cannot be watched runs into its deadline.
-            let _ = self.poller.add(stream, token, Interest::Read);
-        }
-        if self.control.shut_until.is_some() {
-            self.watch_control();
-        }
-    }
-
-    /// Hears who knocks, unless the door is shut.
-    fn watch_control(&self) {
-        let interest =
-            if self.control.shut_until.is_some() { Interest::HangUp } else { Interest::Read };
-        let _ = self.poller.change(&self.control.socket, Source::Control.token(), interest);
-    }
-
-    fn hear_client(&mut self, number: usize, hung_up: bool) {
-        match self.control.listen(number, hung_up) {
-            Heard::Command(command, may) => self.obey(number, command, may),
-            Heard::Gone => self.forget_wishes_of(number),
-            Heard::Nothing => {}
-        }
-        self.watch_client(number);
-    }
-
-    fn watch_client(&self, number: usize) {
-        if let Some((stream, interest)) = self.control.watched(number) {
-            let _ = self.poller.change(stream, Source::Client(number).token(), interest);
         }
     }
 }
