@@ -31,6 +31,7 @@ mod overlaps;
 #[path = "changes/stops.rs"]
 mod stops;
 #[path = "changes/traffic.rs"]
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "HTTP is a way to ask, too"))]
 mod traffic;
 #[path = "changes/way.rs"]
 mod way;
