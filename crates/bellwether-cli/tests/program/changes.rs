@@ -1,7 +1,9 @@
 //! A running server is told to change, as a user types it: what is printed, and the exit status.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Signal, kill_process};
@@ -123,7 +125,7 @@ fn a_stop_ends_a_change_and_a_server_that_is_gone_is_not_there() {
 }
 
 #[test]
-fn a_program_that_is_missing_or_no_program_is_no_upgrade() {
+fn a_program_that_cannot_go_on_is_no_upgrade() {
     let script = "cp \"$0\" ./bellwether && exec ./bellwether serve --listen 127.0.0.1:0 \
                   --handlers 2 --canary 10ms";
     let mut run = shell(script).start();
@@ -132,8 +134,25 @@ fn a_program_that_is_missing_or_no_program_is_no_upgrade() {
     let pids = run.handler_pids();
     std::fs::remove_file(&program).unwrap();
     assert_told(&ask(&run, &["upgrade"]), 70, &["cannot be opened", "nothing was changed"]);
-    std::fs::write(&program, "no program").unwrap();
-    assert_told(&ask(&run, &["upgrade"]), 70, &["nothing was changed"]);
+    let mut foreign = std::fs::read(PROGRAM).unwrap();
+    foreign[18] ^= 1; // e_machine of elf(5)
+    let other_form = format!(
+        "#!/bin/sh\nsed 's/\"form\":1/\"form\":2/' /proc/self/fd/$BELLWETHER_BATON > baton\n\
+         BELLWETHER_BATON=9 exec {PROGRAM} serve --listen 127.0.0.1:0 9< baton\n"
+    );
+    for (bytes, mode, word) in [
+        (b"no program".as_slice(), 0o755, "cannot be executed"),
+        (b"#!/bin/sh\nexit 0\n", 0o644, "Permission denied"),
+        (b"#!/bin/sh\nexit 0\n", 0o755, "exit status 0"),
+        (b"#!/bin/sh\necho of no use >&2; exit 3\n", 0o755, "of no use"),
+        (b"#!/bin/sh\nkill -SEGV $$\n", 0o755, "SIGSEGV"),
+        (&foreign, 0o755, "cannot be executed"),
+        (other_form.as_bytes(), 0o755, "form 2"),
+    ] {
+        std::fs::write(&program, bytes).unwrap();
+        std::fs::set_permissions(&program, Permissions::from_mode(mode)).unwrap();
+        assert_told(&ask(&run, &["upgrade"]), 70, &[word, "nothing was changed"]);
+    }
     assert_eq!(run.handler_pids(), pids);
     std::fs::remove_file(&program).unwrap();
     std::fs::copy(PROGRAM, &program).unwrap();
