@@ -4,7 +4,7 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use bellwether::Error;
+use bellwether::{Error, upgrade};
 
 /// The exit status for what should not have happened (EX_SOFTWARE of sysexits.h).
 const BUG: u8 = 70;
@@ -32,13 +32,20 @@ pub(crate) fn of(work: impl FnOnce() -> Result<(), Ending>) -> ExitCode {
 fn status_of(work: impl FnOnce() -> Result<(), Ending>) -> u8 {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => 0,
-        Ok(Err(Ending::Said(status))) => status,
+        Ok(Err(Ending::Said(status))) => {
+            upgrade::go_back(&format!("it ended with exit status {status}"));
+            status
+        }
         Ok(Err(Ending::Failed(error))) => {
             // With standard error gone, the status must say it alone.
             let _ = std::io::stderr().write_all(format!("error: {error}\n").as_bytes());
+            upgrade::go_back(&error.to_string());
             error.exit_code()
         }
-        Err(_) => BUG, // the panic has said why
+        Err(_) => {
+            upgrade::go_back("it panicked");
+            BUG // the panic has said why
+        }
     }
 }
 

@@ -91,8 +91,8 @@ pub(crate) fn serve(order: &Serve) -> Result<(), Ending> {
 /// Serves as a file says until the process is told to stop.
 pub(crate) fn start(order: &Start) -> Result<(), Ending> {
     log::start()?;
-    let config = order.file.load()?;
-    farewell(together(&config, order.way)?)
+    let (config, text) = order.file.load()?;
+    farewell(together(&config, &text, order.way)?)
 }
 
 impl Serve {
@@ -123,12 +123,13 @@ fn sockets_are_passed() -> bool {
 }
 
 /// Serves all pools of a file under one name; a reload reads the file anew.
-fn together(config: &Config, way: Way) -> Result<Stopped> {
+fn together(config: &Config, text: &str, way: Way) -> Result<Stopped> {
     let group = Group::named(config.name.as_ref().map_or(NAMELESS, |name| &name.0.0))?;
     let folders = config.pool.values().map(folder).collect::<Result<Vec<_>>>()?;
     let mut pools = Vec::new();
     for ((name, pool), folder) in config.pool.iter().zip(folders) {
-        let builder = controlled(builder(pool, Some(&name.0))?, config, way).reload_program();
+        let builder = controlled(builder(pool, Some(&name.0))?, config, way);
+        let builder = builder.reload_program().configuration(text);
         pools.push(content(group.open(builder)?, folder));
     }
     group.run(pools)

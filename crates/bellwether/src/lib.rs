@@ -47,6 +47,7 @@ mod server;
 mod spawner;
 pub mod status;
 mod sys;
+pub mod upgrade;
 
 pub use address::{Address, Defer, Listener, Options};
 pub use buffer::Buffer;

@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("server", "error sys address buffer notification scoreboard handler balance pool spawner"),
     ("http", "error handler server spawner"),
     ("remote", "error sys journal status spawner"),
+    ("upgrade", "spawner"),
 ];
 
 /// What stands for work not done; cut in two, so that this file does not say it.

@@ -64,7 +64,7 @@ fn subject(order: &Units) -> Result<(PathBuf, Config), Ending> {
     let Some(path) = order.file.find() else {
         return Ok((SYSTEM_WIDE.into(), Config::default()));
     };
-    let config = order.file.load()?;
+    let (config, _) = order.file.load()?;
     let path = std::path::absolute(path)
         .map_err(|source| Error::System { doing: "name the file".into(), source })?;
     Ok((path, config))

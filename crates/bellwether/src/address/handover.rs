@@ -11,10 +11,13 @@ use super::open::set_tcp_options;
 use super::unix::SocketFile;
 use super::{Address, Defaults, Kind, Listener};
 use crate::error::{Doing, Error, Result};
-use crate::sys::descriptors;
+use crate::sys::{descriptors, socket};
 
 /// The variable that names the descriptor of what a predecessor in this process has left.
 pub(crate) const BATON: &str = "BELLWETHER_BATON";
+
+/// The variable that names the descriptor at which a rehearsing program says that it can go on.
+pub(crate) const REHEARSAL: &str = "BELLWETHER_REHEARSAL";
 
 /// A listener as its successor finds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,8 +70,8 @@ impl ListenerState {
     /// Takes the listener over as it is.
     pub(crate) fn resume(self) -> Result<Listener> {
         let source: Address = self.source.parse()?;
-        let gone = || Error::open(&self.address, "its descriptor was not handed over");
-        let fd = descriptors::take(self.fd).ok_or_else(gone)?;
+        let gone = |_| Error::open(&self.address, "its descriptor was not handed over");
+        let fd = descriptors::duplicate(self.fd).map_err(gone)?;
         let listener = Listener {
             fd,
             address: self.address,
@@ -92,18 +95,21 @@ impl ListenerState {
     /// Takes the listener over for an address whose options may have changed.
     fn resume_for(self, address: &Address, defaults: Defaults) -> Result<Listener> {
         let mut listener = self.resume()?;
-        if listener.source.options == address.options {
+        let rehearses = std::env::var_os(REHEARSAL).is_some();
+        if listener.source.options == address.options || rehearses {
             return Ok(listener);
         }
         if listener.kind == Kind::Tcp {
+            // What the new options leave open must not stay as the old ones had it.
+            socket::defer_accept(&listener.fd, 0).doing("set TCP_DEFER_ACCEPT")?;
             set_tcp_options(&listener.fd, &address.options, defaults)?;
         }
         if let (Some(mode), Some(file)) = (address.options.mode, &listener.file) {
             let mode = std::fs::Permissions::from_mode(mode);
             std::fs::set_permissions(file.path(), mode).doing("set the mode of a socket file")?;
         }
-        if address.options.backlog.is_some() {
-            listener.backlog = address.options.backlog;
+        if !listener.inherited {
+            listener.backlog = Some(address.options.backlog.unwrap_or(super::open::BACKLOG));
             listener.listen().doing("set a backlog")?;
         }
         listener.source = address.clone();

@@ -180,6 +180,18 @@ impl Listener {
         self.file.iter_mut().for_each(SocketFile::claim);
     }
 
+    /// Tells whether a door that was closed can be opened again.
+    pub(crate) const fn may_reopen(&self) -> bool {
+        matches!(self.kind, Kind::Tcp)
+    }
+
+    /// Lets newcomers in again.
+    pub(crate) fn open_door(&self) {
+        if self.kind == Kind::Tcp && !self.inherited {
+            let _ = socket::admit_new(&self.fd);
+        }
+    }
+
     /// Lets no new connection in; those in the buffer stay there to be served.
     ///
     /// A socket that somebody else gave us is left as it is: its buffer outlives us.

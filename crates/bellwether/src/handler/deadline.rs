@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::requests::{Key, Requests};
+use serde::{Deserialize, Serialize};
+
 use crate::sys::clock;
 
 /// How long one request may take, its time in the buffer included.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Deadlines {
     /// When the handler is told.
     pub(crate) soft: Option<Duration>,

@@ -155,6 +155,9 @@ impl Pool {
 
     fn not_loaded(&mut self, generation: u64, problem: &str) {
         let problem = format!("the application could not be loaded: {problem}");
+        if self.trial_failed(generation, &problem, false) {
+            return;
+        }
         if self.ever_ready {
             self.boot_failed(generation, &problem);
         } else {

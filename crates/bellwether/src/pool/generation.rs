@@ -7,6 +7,7 @@ use super::roll::{Roll, Step};
 use super::slot::Slot;
 use super::template::Template;
 use super::{Phase, Pool};
+use crate::address::Listener;
 use crate::journal::{Cause, Entry, Kind};
 use crate::sys::clock;
 
@@ -29,7 +30,8 @@ impl Pool {
             && roll.step == Step::Proven
         {
             roll.step = Step::Spreading;
-            self.spare.iter().for_each(crate::address::Listener::close_door);
+            // A socket file, once removed, could not come back with the old program.
+            self.spare.iter().filter(|it| it.may_reopen()).for_each(Listener::close_door);
         }
     }
 

@@ -10,7 +10,7 @@ use super::event::Source;
 use super::life::State;
 use super::recycle::Wear;
 use super::respawn::jitter;
-use super::rules::Rules;
+use super::rules::{Rules, Times};
 use super::slot::{Occupant, Process, Slot};
 use super::template::Pattern;
 use super::{Bounds, Phase, Plan, Pool};
@@ -18,6 +18,7 @@ use crate::address::Listener;
 use crate::address::handover::ListenerState;
 use crate::balance::Fixed;
 use crate::error::{Doing, Error, Result};
+use crate::handler::Deadlines;
 use crate::journal::Cause;
 use crate::scoreboard::bell::{Bell, BellFiles};
 use crate::scoreboard::telemetry::{Snapshot, TelemetryView};
@@ -39,7 +40,10 @@ pub(crate) struct PoolState {
     waits_gone: Vec<u64>,
     cut: u64,
     /// Whether it was drained: newcomers are refused.
-    closed: bool,
+    pub(crate) closed: bool,
+    /// For a pool that the next configuration does not know.
+    times: Times,
+    deadlines: Deadlines,
     bell: [RawFd; 2],
     slots: Vec<SlotState>,
 }
@@ -86,6 +90,8 @@ impl Pool {
             waits_gone: self.waits_gone.clone(),
             cut: self.cut,
             closed: self.phase == Phase::Closing,
+            times: self.rules.times,
+            deadlines: self.rules.deadlines,
             bell: self.bell_files.descriptors(),
             slots: self.slots.iter().filter_map(hand_over).collect(),
         }
@@ -107,6 +113,9 @@ impl Pool {
             state.listeners.into_iter().map(ListenerState::resume).collect::<Result<_>>()?;
         if state.closed {
             pool.phase = Phase::Closing;
+        } else {
+            // A predecessor may have closed the door of an address that goes on now.
+            pool.listeners.iter().for_each(Listener::open_door);
         }
         pool.ever_ready = true;
         for slot in state.slots {
@@ -122,7 +131,7 @@ impl Pool {
             name: state.name.clone(),
             listeners: listeners.into_iter().map(ListenerState::resume).collect::<Result<_>>()?,
             pattern: Pattern::unused(),
-            rules: Rules::default(),
+            rules: Rules { times: state.times, deadlines: state.deadlines, ..Rules::default() },
             bounds: Bounds { min: 0, max: state.slots.len().max(1) },
             balance: Box::new(Fixed::new(0)),
             load: Box::new(|| Err("the pool is not in the configuration any more".into())),
@@ -188,6 +197,6 @@ fn hand_over(slot: &Slot) -> Option<SlotState> {
 }
 
 fn taken(fd: RawFd) -> Result<OwnedFd> {
-    descriptors::take(fd)
-        .ok_or_else(|| Error::configure("handover", format!("descriptor {fd} was not handed over")))
+    descriptors::duplicate(fd)
+        .map_err(|_| Error::configure("handover", format!("descriptor {fd} was not handed over")))
 }

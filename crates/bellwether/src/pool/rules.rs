@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Error;
 use crate::handler::Deadlines;
 
@@ -19,7 +21,7 @@ pub(crate) struct Rules {
 }
 
 /// How long each phase may last.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Times {
     /// From fork to ready.
     pub(crate) boot: Duration,

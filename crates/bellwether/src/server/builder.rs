@@ -14,6 +14,7 @@ use crate::scoreboard::control::MAX_SLOTS;
 use crate::scoreboard::telemetry::MAX_THREADS;
 use crate::spawner::access::Access;
 use crate::spawner::change::Way;
+use crate::spawner::handover::or_go_back;
 use crate::sys::descriptors;
 
 /// The settings of a server.
@@ -47,6 +48,7 @@ pub struct Builder {
     pub(super) access: Access,
     pub(super) take_over: bool,
     pub(super) reload_way: Way,
+    pub(super) configuration: Option<String>,
 }
 
 impl Default for Builder {
@@ -65,6 +67,7 @@ impl Default for Builder {
             access: Access::default(),
             take_over: false,
             reload_way: Way::Template,
+            configuration: None,
         }
     }
 }
@@ -133,6 +136,10 @@ impl Builder {
     /// # Errors
     /// Whatever is wrong with the settings, the addresses or the name. Nothing is left behind.
     pub fn open(self) -> Result<Server> {
+        or_go_back(self.open_alone())
+    }
+
+    fn open_alone(self) -> Result<Server> {
         if let Some(group) = Group::of_predecessor()? {
             let name = self.name.clone().unwrap_or_else(|| group.name().to_owned());
             let mut server = group.open_named(name, self)?;

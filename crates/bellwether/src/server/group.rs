@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::{Builder, Pool, Server};
 use crate::address::unclaimed_numbers;
 use crate::error::{Doing, Error, Result};
-use crate::spawner::handover::{self, Baton};
+use crate::spawner::handover::{self, Baton, or_go_back};
 use crate::spawner::{Place, RuntimeDir, Setting, Spawner, Stopped, runtime_dir};
 use crate::sys::{descriptors, process};
 
@@ -42,10 +42,10 @@ impl Group {
     /// # Errors
     /// [`Error::Parse`] when it is no name, [`Error::Name`] when a running server has it.
     pub fn named(name: &str) -> Result<Self> {
-        match Self::of_predecessor()? {
+        or_go_back(Self::of_predecessor()).and_then(|group| match group {
             Some(group) => Ok(group),
             None => Self::take(name, None),
-        }
+        })
     }
 
     /// The group that this process ran before it became another program.
@@ -77,21 +77,22 @@ impl Group {
             .name
             .clone()
             .ok_or_else(|| Error::configure("name", "a pool of a group needs a name of its own"))?;
-        self.open_named(name, builder)
+        or_go_back(self.open_named(name, builder))
     }
 
     pub(super) fn open_named(&self, name: String, settings: Builder) -> Result<Server> {
         let mut none = Vec::new();
         let mut place = self.place.borrow_mut();
-        let kept = match &mut *place {
-            Place::Taken(baton) => baton
-                .pools
-                .iter_mut()
-                .find(|pool| pool.name == name)
-                .map_or(&mut none, |pool| &mut pool.listeners),
-            Place::Own(_) => &mut none,
+        let before = match &mut *place {
+            Place::Taken(baton) => baton.pools.iter_mut().find(|pool| pool.name == name),
+            Place::Own(_) => None,
         };
-        let listeners = settings.listeners(kept)?;
+        let listeners = match before {
+            // What was drained has given its addresses up.
+            Some(pool) if pool.closed => Vec::new(),
+            Some(pool) => settings.listeners(&mut pool.listeners)?,
+            None => settings.listeners(&mut none)?,
+        };
         let succeeds = matches!(*place, Place::Taken(_));
         let (name, pool_name) = (self.name.clone(), name);
         Ok(Server { settings, listeners, name, pool_name, succeeds, group: None })
@@ -105,6 +106,10 @@ impl Group {
     /// # Errors
     /// As [`Server::run`]; [`Error::Configure`] when there is no pool, or two have one name.
     pub fn run(self, pools: Vec<Pool>) -> Result<Stopped> {
+        or_go_back(self.spawner(pools))?.run()
+    }
+
+    fn spawner(self, pools: Vec<Pool>) -> Result<Spawner> {
         self.check(&pools)?;
         let place = self.place.into_inner();
         if let Some(number) = handover::rehearsal().filter(|_| matches!(place, Place::Taken(_))) {
@@ -113,17 +118,17 @@ impl Group {
             process::exit_now(0);
         }
         let inherited = others_descriptors(&place, &pools).doing("list /proc/self/fd")?;
-        let Some(first) = pools.first() else { return Ok(Stopped { cut: 0 }) };
-        let settings = &first.server.settings;
+        let settings = pools.first().map(|pool| pool.server.settings.clone()).unwrap_or_default();
         let setting = Setting {
             name: self.name,
-            access: settings.access.clone(),
+            access: settings.access,
             announce: settings.rules.times.announce,
             reload_way: settings.reload_way,
             rehearsal_limit: settings.rules.times.boot,
+            configuration: settings.configuration,
         };
         let plans = pools.into_iter().map(|pool| pool.plan(inherited.clone())).collect();
-        Spawner::new(setting, place, plans)?.run()
+        Spawner::new(setting, place, plans)
     }
 
     fn check(&self, pools: &[Pool]) -> Result<()> {

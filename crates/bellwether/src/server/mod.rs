@@ -108,7 +108,8 @@ impl Server {
     /// SIGQUIT at once; SIGHUP reloads, SIGUSR2 upgrades.
     ///
     /// # Errors
-    /// [`Error::Boot`] when no handler ever became ready; [`Error::System`] when the process has
+    /// [`Error::Boot`](crate::Error::Boot) when no handler ever became ready;
+    /// [`Error::System`](crate::Error::System) when the process has
     /// other threads (it could not fork safely) or the kernel lacks something that is needed.
     pub fn run<H: Handler + 'static>(self, handler: H) -> Result<Stopped> {
         self.with(handler).run()
@@ -126,7 +127,7 @@ impl Server {
     /// what it loads is loaded once and shared copy-on-write. It must not start threads.
     ///
     /// # Errors
-    /// As [`Server::run`]; an error of `load` is [`Error::Boot`].
+    /// As [`Server::run`]; an error of `load` is [`Error::Boot`](crate::Error::Boot).
     pub fn run_loaded<H, L>(self, load: L) -> Result<Stopped>
     where
         H: Handler + 'static,

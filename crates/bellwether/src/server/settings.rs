@@ -182,6 +182,16 @@ impl Builder {
         self
     }
 
+    /// Keeps the text that these settings were read from, in case a newer program fails.
+    ///
+    /// The program that comes back then finds a configuration that may be the newer one's; it
+    /// asks [`upgrade::configuration_before`](crate::upgrade::configuration_before) for its own.
+    #[must_use]
+    pub fn configuration(mut self, text: impl Into<String>) -> Self {
+        self.configuration = Some(text.into());
+        self
+    }
+
     /// Refuses settings that contradict each other.
     pub(super) fn check_rules(&self) -> Result<()> {
         if let Some((min, max)) = self.bounds

@@ -12,7 +12,7 @@ use super::handover::{ChangeState, taken};
 use super::rehearsal::Rehearsal;
 use crate::error::Result;
 use crate::journal::{Entry, Kind as Entries};
-use crate::pool::{Pool, Step};
+use crate::pool::{Phase, Pool, Step};
 use crate::sys::clock;
 
 /// What is asked for.
@@ -67,6 +67,8 @@ pub(super) struct Change {
     /// The program that is to take over.
     pub(super) program: Option<File>,
     pub(super) rehearsal: Option<Rehearsal>,
+    /// The configuration of the program from before.
+    pub(super) old_configuration: Option<String>,
     /// The program from before; this process is the new one.
     pub(super) old_program: Option<File>,
 }
@@ -85,6 +87,7 @@ impl Change {
             outcome: None,
             program: None,
             rehearsal: None,
+            old_configuration: None,
             old_program: None,
         }
     }
@@ -115,7 +118,11 @@ impl Spawner {
         let reason = if self.stopping {
             Some("the server stops".to_owned())
         } else if self.pools.iter().any(Pool::may_change) {
-            self.change.describe().map(|now| format!("one change at a time: {now}"))
+            let announces = |pool: &&Pool| matches!(pool.phase(), Phase::Announcing { .. });
+            let leaving = self.pools.iter().find(announces);
+            let leaving = leaving.map(|pool| format!("pool `{}` is being drained", pool.name()));
+            let changing = self.change.describe();
+            changing.map(|now| format!("one change at a time: {now}")).or(leaving)
         } else {
             Some("there is nothing to change: every pool is drained or on its way".to_owned())
         };
@@ -150,9 +157,7 @@ impl Spawner {
     pub(super) fn resume_change(&mut self, state: ChangeState) -> Result<()> {
         self.change = Change::of(state.kind, state.since);
         let old_program = taken(state.old_program)?;
-        if state.program != state.old_program {
-            drop(taken(state.program)?);
-        }
+        self.change.old_configuration = state.configuration;
         if let Some(problem) = state.problem {
             self.pools.iter_mut().for_each(Pool::drop_spares);
             let reason = format!("{problem}; the program from before serves on");

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,14 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::changing::Kind;
 use super::control::Part;
 use super::wishes::Wish;
-pub(super) use crate::address::handover::BATON as VARIABLE;
+pub(super) use crate::address::handover::{BATON as VARIABLE, REHEARSAL};
 use crate::error::{Doing, Error, Result};
 use crate::journal::Journal;
 use crate::pool::handover::PoolState;
 use crate::sys::descriptors;
-
-/// The variable that names the descriptor at which a rehearsing program says that it can go on.
-pub(crate) const REHEARSAL: &str = "BELLWETHER_REHEARSAL";
+use crate::sys::exec::{Calling, replace};
 
 /// What it says there.
 pub(crate) const REHEARSED: u8 = 6;
@@ -69,6 +67,8 @@ pub(crate) struct ChangeState {
     pub(crate) since: Duration,
     /// Why the new program has failed, when the old one comes back.
     pub(crate) problem: Option<String>,
+    /// The configuration with which the old program ran, if it has said so.
+    pub(crate) configuration: Option<String>,
     /// The old program, to be able to come back.
     pub(crate) old_program: RawFd,
     /// The program that reads this, open for an interpreter's sake.
@@ -86,6 +86,33 @@ impl Baton {
         Ok(file.into())
     }
 
+    fn become_old_program(&self) -> std::io::Error {
+        let become_it = || {
+            let program = descriptors::duplicate(self.change.old_program)?;
+            Ok::<_, std::io::Error>(self.become_program(program))
+        };
+        become_it().unwrap_or_else(|error| error)
+    }
+
+    /// Lays itself down and replaces the program of this process; returns only to say why not.
+    pub(super) fn become_program(&self, program: impl AsFd) -> std::io::Error {
+        let prepare = || {
+            let laid = self.lay_down()?;
+            let at = Some(laid.as_raw_fd().to_string());
+            Ok::<_, std::io::Error>((Calling::like_this_one(&[(VARIABLE, at)])?, laid))
+        };
+        let (calling, laid) = match prepare() {
+            Ok(prepared) => prepared,
+            Err(error) => return error,
+        };
+        let mut kept = self.descriptors();
+        kept.push(laid.as_raw_fd());
+        descriptors::survive_exec(&kept, true);
+        let error = replace(program, &calling);
+        descriptors::survive_exec(&kept, false);
+        error
+    }
+
     /// Returns every descriptor that it names, which must survive the exec.
     pub(crate) fn descriptors(&self) -> Vec<RawFd> {
         let clients = self.clients.iter().map(|client| client.fd);
@@ -97,13 +124,18 @@ impl Baton {
     /// Takes up the baton that was left for this process, if one was; once.
     pub(crate) fn take_up() -> Result<Option<Self>> {
         static TAKEN: AtomicBool = AtomicBool::new(false);
-        let Some(number) = std::env::var_os(VARIABLE) else { return Ok(None) };
-        let wrong = |problem: String| Error::configure(VARIABLE, problem);
-        let number = number.to_str().and_then(|it| it.parse().ok());
-        let number = number.ok_or_else(|| wrong("it must be a number of a descriptor".into()))?;
         if TAKEN.load(Ordering::Relaxed) {
             return Ok(None);
         }
+        let baton = Self::look_at()?;
+        TAKEN.store(baton.is_some(), Ordering::Relaxed);
+        Ok(baton)
+    }
+
+    /// Reads the baton that was left for this process, if one was and is not settled yet.
+    pub(crate) fn look_at() -> Result<Option<Self>> {
+        let wrong = |problem: String| Error::configure(VARIABLE, problem);
+        let Some(number) = number()? else { return Ok(None) };
         // Another process of the same environment has nothing there, or something else.
         let Ok(fd) = descriptors::duplicate(number) else { return Ok(None) };
         let Ok(baton) = read(&fd.into()) else { return Ok(None) };
@@ -115,8 +147,6 @@ impl Baton {
         if baton.spawner != own {
             return Ok(None);
         }
-        TAKEN.store(true, Ordering::Relaxed);
-        drop(descriptors::take(number));
         if baton.form != FORM {
             return Err(wrong(format!(
                 "the running server hands over in form {}, this program reads form {FORM}; stop \
@@ -128,6 +158,45 @@ impl Baton {
             wrong(format!("what the running server handed over is wrong: {error}"))
         })
     }
+}
+
+/// The number of the descriptor behind which a baton may lie.
+fn number() -> Result<Option<RawFd>> {
+    let Some(number) = std::env::var_os(VARIABLE) else { return Ok(None) };
+    let number = number.to_str().and_then(|it| it.parse().ok());
+    let wrong = || Error::configure(VARIABLE, "it must be a number of a descriptor");
+    number.map(Some).ok_or_else(wrong)
+}
+
+/// Becomes the program from before, if this one has just taken its place and cannot go on.
+///
+/// Returns when there is nothing to go back to, or no way.
+pub(crate) fn go_back(problem: &str) {
+    if rehearsal().is_some() {
+        return;
+    }
+    // Whoever has come back already has nobody to go back to.
+    let Ok(Some(mut baton)) = Baton::look_at() else { return };
+    if baton.change.problem.is_some() {
+        return;
+    }
+    baton.change.problem = Some(format!("the new program could not go on: {problem}"));
+    let error = baton.become_old_program();
+    tracing::error!("and the program from before is lost: {error}");
+}
+
+/// Passes a result on; a program that has just taken another's place and fails makes way for it.
+pub(crate) fn or_go_back<T>(result: Result<T>) -> Result<T> {
+    if let Err(error) = &result {
+        go_back(&error.to_string());
+    }
+    result
+}
+
+/// Closes what the baton has named: from here on there is only one owner, and no way back.
+pub(super) fn settle(numbers: &[RawFd]) {
+    let baton = number().ok().flatten();
+    numbers.iter().copied().chain(baton).for_each(|number| drop(descriptors::take(number)));
 }
 
 /// As much of a baton as every form has.
@@ -165,11 +234,10 @@ pub(crate) fn rehearsed(number: RawFd) -> Result<()> {
     Ok(())
 }
 
-/// Takes a descriptor over that a baton names.
+/// Takes a descriptor over that a baton names; the number itself stays open until [`settle`].
 pub(super) fn taken(number: RawFd) -> Result<OwnedFd> {
-    descriptors::take(number).ok_or_else(|| {
-        Error::configure(VARIABLE, format!("descriptor {number} was not handed over"))
-    })
+    descriptors::duplicate(number)
+        .map_err(|_| Error::configure(VARIABLE, format!("descriptor {number} was not handed over")))
 }
 
 #[cfg(test)]
@@ -194,6 +262,7 @@ mod tests {
                 kind: Kind::Upgrade,
                 since: Duration::ZERO,
                 problem: None,
+                configuration: None,
                 old_program: 5,
                 program: 6,
                 path: "/usr/bin/true".into(),

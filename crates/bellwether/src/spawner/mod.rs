@@ -73,6 +73,7 @@ pub(crate) struct Spawner {
     announce: Duration,
     reload_way: Way,
     rehearsal_limit: Duration,
+    configuration: Option<String>,
     /// Whether the server is to end when its pools have.
     stopping: bool,
     verdict: Option<Error>,
@@ -94,6 +95,8 @@ pub(crate) struct Setting {
     pub(crate) reload_way: Way,
     /// How long a new program may rehearse.
     pub(crate) rehearsal_limit: Duration,
+    /// What the program read its settings from, to go on with it should it come back.
+    pub(crate) configuration: Option<String>,
 }
 
 impl Spawner {
@@ -126,10 +129,11 @@ impl Spawner {
             service: Service::of_this_process(),
             started: clock::now(),
             upgrades: 0,
-            program: std::env::current_exe().unwrap_or_default(),
+            program: crate::sys::exec::own_path(),
             announce: setting.announce,
             reload_way: setting.reload_way,
             rehearsal_limit: setting.rehearsal_limit,
+            configuration: setting.configuration,
             stopping: false,
             verdict: None,
         };

@@ -11,13 +11,12 @@ use super::Spawner;
 use super::change::Event;
 use super::control::Control;
 use super::event::Source;
-use super::handover::{Baton, ChangeState, FORM, VARIABLE, taken};
+use super::handover::{Baton, ChangeState, FORM, settle, taken};
 use super::rehearsal::Rehearsal;
 use crate::error::{Doing, Result};
 use crate::pool::{Plan, Pool};
-use crate::sys::exec::{Calling, replace};
+use crate::sys::clock;
 use crate::sys::poller::Interest;
-use crate::sys::{clock, descriptors};
 
 /// The program that runs now, even if its file was replaced.
 const OWN: &str = "/proc/self/exe";
@@ -89,6 +88,10 @@ impl Spawner {
 
     /// Describes everything that a successor must know.
     fn baton(&self, program: &File, old_program: &File, problem: Option<String>) -> Baton {
+        let configuration = match problem {
+            Some(_) => self.change.old_configuration.clone(),
+            None => self.configuration.clone(),
+        };
         let (folder, lock) = self.control.folder();
         let present = self.pools.iter().filter(|pool| !pool.has_retired());
         Baton {
@@ -107,6 +110,7 @@ impl Spawner {
                 kind: self.change.kind,
                 since: self.change.since,
                 problem,
+                configuration,
                 old_program: old_program.as_raw_fd(),
                 program: program.as_raw_fd(),
                 path: self.program.clone(),
@@ -135,27 +139,14 @@ impl Spawner {
     }
 
     fn become_program(&self, program: &File, baton: &Baton) -> std::io::Error {
-        let laid = match baton.lay_down() {
-            Ok(laid) => laid,
-            Err(error) => return error,
-        };
-        let baton_at = Some(laid.as_raw_fd().to_string());
-        let calling = match Calling::like_this_one(&[(VARIABLE, baton_at)]) {
-            Ok(calling) => calling,
-            Err(error) => return error,
-        };
-        let mut kept = baton.descriptors();
-        kept.push(laid.as_raw_fd());
-        descriptors::survive_exec(&kept, true);
         self.pools.iter().for_each(Pool::restore_limits);
         self.pools.iter().for_each(Pool::end_templates);
-        let error = replace(program, &calling);
-        descriptors::survive_exec(&kept, false);
-        error
+        baton.become_program(program)
     }
 
     /// Takes up where the program before this one was.
     pub(super) fn resume(setting: super::Setting, baton: Baton, plans: Vec<Plan>) -> Result<Self> {
+        let numbers = baton.descriptors();
         let mut states = baton.pools;
         let mut pools = Vec::new();
         for plan in plans {
@@ -187,6 +178,7 @@ impl Spawner {
             }
         }
         spawner.resume_change(baton.change)?;
+        settle(&numbers);
         Ok(spawner)
     }
 }

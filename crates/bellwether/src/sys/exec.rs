@@ -4,6 +4,7 @@ use std::ffi::{CString, OsString, c_char};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 /// What a program is given: its arguments, the first being its name, and its environment.
 #[derive(Debug)]
@@ -23,6 +24,23 @@ impl Calling {
         let set = set.map(|(name, value)| assignment(name.into(), value.into()));
         Ok(Self { arguments, environment: kept.chain(set).collect::<io::Result<_>>()? })
     }
+}
+
+/// Returns where this program was called, links in the path kept as they are.
+///
+/// Whoever puts another program behind the same link means that one to come next. Where the
+/// name that the program was called by leads elsewhere, it is the path that the kernel says.
+pub(crate) fn own_path() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    let candidates = if called.components().count() > 1 {
+        vec![std::env::current_dir().unwrap_or_default().join(called)]
+    } else {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&folders).map(|folder| folder.join(&called)).collect()
+    };
+    let is_this = |path: &PathBuf| std::fs::canonicalize(path).is_ok_and(|it| it == own);
+    candidates.into_iter().find(is_this).unwrap_or(own)
 }
 
 fn assignment(mut name: OsString, value: OsString) -> io::Result<CString> {

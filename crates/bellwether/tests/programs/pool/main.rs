@@ -227,6 +227,7 @@ fn main() -> std::process::ExitCode {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
+            bellwether::upgrade::go_back(&error.to_string());
             std::process::ExitCode::from(error.exit_code())
         }
     }
