@@ -295,10 +295,21 @@ where
             let Some(answer) = answer else { return Ok(Reply::too_late(version)) };
             let mut response = answer?;
             if progress.is_last() {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                say_last(&mut response, version);
             }
             Ok(response.map(|body| Reply::theirs(body, begun)))
         })
+    }
+}
+
+/// Says in an answer that it is the last over its connection.
+///
+/// An answer of HTTP/1.0 says so by its version, to which hyper would otherwise add `keep-alive`.
+fn say_last<B>(response: &mut Response<B>, version: Version) {
+    if version == Version::HTTP_10 {
+        *response.version_mut() = Version::HTTP_10;
+    } else {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 

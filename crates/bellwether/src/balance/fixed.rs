@@ -21,6 +21,7 @@ impl Fixed {
 
 impl Balance for Fixed {
     fn decide(&mut self, _: &Reading) -> Decision {
-        Decision::new(self.0, format!("fixed: {} handlers", self.0))
+        let plural = if self.0 == 1 { "" } else { "s" };
+        Decision::new(self.0, format!("fixed: {} handler{plural}", self.0))
     }
 }

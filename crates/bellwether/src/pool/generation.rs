@@ -81,8 +81,8 @@ impl Pool {
         let old = self.slots.iter().filter(alive).filter(|slot| slot.generation != current).count();
         let also = match old {
             0 => String::new(),
-            1 => ", 1 older handler finishes its requests".into(),
-            many => format!(", {many} older handlers finish their requests"),
+            1 => ", 1 older handler leaves".into(),
+            many => format!(", {many} older handlers leave"),
         };
         let serving = self.serving();
         let plural = if serving == 1 { "" } else { "s" };

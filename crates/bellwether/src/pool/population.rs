@@ -9,7 +9,7 @@ use super::life::{Action, Event, State, step};
 use super::roll::{self, Aims};
 use super::rules::Amount;
 use super::slot::Slot;
-use super::{Phase, Pool, Step};
+use super::{Bounds, Phase, Pool, Step};
 use crate::handler::post::{FINISH, LEAVE};
 use crate::journal::{Cause, Entry, Kind};
 use crate::sys::{clock, signal as signals};
@@ -144,7 +144,14 @@ impl Pool {
                     .with("depth", reading.depth.into()),
             );
         }
-        (self.want, self.why) = (want, decision.why);
+        self.want = want;
+        self.why = match self.bounds {
+            bounds if bounds == self.configured => decision.why,
+            Bounds { min, max } if min == max => format!("{min}, as the operator says"),
+            Bounds { min, max } => {
+                format!("{}; from {min} to {max}, as the operator says", decision.why)
+            }
+        };
     }
 
     /// Lets an event happen to a slot and does what follows from it.

@@ -43,7 +43,13 @@ impl Group {
     /// [`Error::Parse`] when it is no name, [`Error::Name`] when a running server has it.
     pub fn named(name: &str) -> Result<Self> {
         or_go_back(Self::of_predecessor()).and_then(|group| match group {
-            Some(group) => Ok(group),
+            Some(group) => {
+                if group.name != name {
+                    let old = &group.name;
+                    tracing::warn!("the server keeps its name `{old}`; restart it to be `{name}`");
+                }
+                Ok(group)
+            }
             None => Self::take(name, None),
         })
     }
@@ -165,7 +171,7 @@ fn others_descriptors(place: &Place, pools: &[Pool]) -> std::io::Result<Vec<RawF
         .collect();
     match place {
         Place::Own(folder) => ours.push(folder.as_raw_fd()),
-        Place::Taken(baton) => ours.extend(baton.descriptors()),
+        Place::Taken(baton) => ours.extend(&baton.numbers),
     }
     ours.extend(unclaimed_numbers());
     open.retain(|fd| !ours.contains(fd));

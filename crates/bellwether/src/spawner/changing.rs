@@ -69,6 +69,7 @@ pub(super) struct Change {
     pub(super) rehearsal: Option<Rehearsal>,
     /// The configuration of the program from before.
     pub(super) old_configuration: Option<String>,
+    pub(super) old_arguments: Vec<Vec<u8>>,
     /// The program from before; this process is the new one.
     pub(super) old_program: Option<File>,
 }
@@ -88,6 +89,7 @@ impl Change {
             program: None,
             rehearsal: None,
             old_configuration: None,
+            old_arguments: Vec::new(),
             old_program: None,
         }
     }
@@ -158,6 +160,7 @@ impl Spawner {
         self.change = Change::of(state.kind, state.since);
         let old_program = taken(state.old_program)?;
         self.change.old_configuration = state.configuration;
+        self.change.old_arguments = state.old_arguments;
         if let Some(problem) = state.problem {
             self.pools.iter_mut().for_each(Pool::drop_spares);
             let reason = format!("{problem}; the program from before serves on");

@@ -46,6 +46,9 @@ pub(crate) struct Baton {
     pub(crate) wishes: Vec<Wish>,
     pub(crate) change: ChangeState,
     pub(crate) pools: Vec<PoolState>,
+    /// Every descriptor that it named when it was read.
+    #[serde(skip)]
+    pub(crate) numbers: Vec<RawFd>,
 }
 
 /// A client of the control socket as the next spawner finds it.
@@ -71,6 +74,8 @@ pub(crate) struct ChangeState {
     pub(crate) configuration: Option<String>,
     /// The old program, to be able to come back.
     pub(crate) old_program: RawFd,
+    /// How the old program was called.
+    pub(crate) old_arguments: Vec<Vec<u8>>,
     /// The program that reads this, open for an interpreter's sake.
     pub(crate) program: RawFd,
     /// Where the program was started from.
@@ -89,17 +94,22 @@ impl Baton {
     fn become_old_program(&self) -> std::io::Error {
         let become_it = || {
             let program = descriptors::duplicate(self.change.old_program)?;
-            Ok::<_, std::io::Error>(self.become_program(program))
+            let arguments = self.change.old_arguments.clone();
+            Ok::<_, std::io::Error>(self.become_program(program, arguments))
         };
         become_it().unwrap_or_else(|error| error)
     }
 
     /// Lays itself down and replaces the program of this process; returns only to say why not.
-    pub(super) fn become_program(&self, program: impl AsFd) -> std::io::Error {
+    pub(super) fn become_program(
+        &self,
+        program: impl AsFd,
+        arguments: Vec<Vec<u8>>,
+    ) -> std::io::Error {
         let prepare = || {
             let laid = self.lay_down()?;
             let at = Some(laid.as_raw_fd().to_string());
-            Ok::<_, std::io::Error>((Calling::like_this_one(&[(VARIABLE, at)])?, laid))
+            Ok::<_, std::io::Error>((Calling::with(arguments, &[(VARIABLE, at)])?, laid))
         };
         let (calling, laid) = match prepare() {
             Ok(prepared) => prepared,
@@ -107,6 +117,8 @@ impl Baton {
         };
         let mut kept = self.descriptors();
         kept.push(laid.as_raw_fd());
+        // The baton that this program was given has been read.
+        descriptors::survive_exec(number().ok().flatten().as_slice(), false);
         descriptors::survive_exec(&kept, true);
         let error = replace(program, &calling);
         descriptors::survive_exec(&kept, false);
@@ -154,9 +166,10 @@ impl Baton {
                 baton.form
             )));
         }
-        serde_json::from_slice(&baton.text).map(Some).map_err(|error| {
+        let baton = serde_json::from_slice::<Self>(&baton.text).map_err(|error| {
             wrong(format!("what the running server handed over is wrong: {error}"))
-        })
+        })?;
+        Ok(Some(Self { numbers: baton.descriptors(), ..baton }))
     }
 }
 
@@ -264,10 +277,12 @@ mod tests {
                 problem: None,
                 configuration: None,
                 old_program: 5,
+                old_arguments: vec![b"true".to_vec()],
                 program: 6,
                 path: "/usr/bin/true".into(),
             },
             pools: Vec::new(),
+            numbers: Vec::new(),
         };
         assert_eq!(baton.descriptors(), [3, 4, 5, 6]);
         let file = File::from(baton.lay_down().unwrap());

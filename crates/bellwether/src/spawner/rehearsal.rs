@@ -28,11 +28,18 @@ pub(super) struct Rehearsal {
     pub(super) until: Duration,
     limit: Duration,
     late: bool,
+    /// What is tried, for people.
+    what: &'static str,
 }
 
 impl Rehearsal {
     /// Lets a program rehearse with a baton.
-    pub(super) fn begin(program: &File, baton: &Baton, limit: Duration) -> std::io::Result<Self> {
+    pub(super) fn begin(
+        what: &'static str,
+        program: &File,
+        baton: &Baton,
+        limit: Duration,
+    ) -> std::io::Result<Self> {
         let (words, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&words, true)?;
         let laid = baton.lay_down()?;
@@ -41,7 +48,7 @@ impl Rehearsal {
             Fork::Parent(pid) => pid,
         };
         let until = clock::now().saturating_add(limit);
-        Ok(Self { pid, words, said: Vec::new(), until, limit, late: false })
+        Ok(Self { pid, words, said: Vec::new(), until, limit, late: false, what })
     }
 
     pub(super) const fn pid(&self) -> Pid {
@@ -87,7 +94,7 @@ impl Rehearsal {
             _ => "it ended".into(),
         };
         let words = if why.is_empty() { String::new() } else { format!(": {why}") };
-        Err(format!("the rehearsal of the new program failed: {how}{words}"))
+        Err(format!("{} failed when it was tried: {how}{words}", self.what))
     }
 }
 

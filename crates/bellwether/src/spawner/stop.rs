@@ -11,6 +11,7 @@ impl Spawner {
             return;
         }
         self.stopping = true;
+        tracing::info!("stopping, told by {told_by}");
         let announce_s = self.announce.as_secs_f64();
         self.tell(
             Entry::new(Kind::Stop, "operator", format!("told by {told_by}"))

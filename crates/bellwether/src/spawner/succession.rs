@@ -9,6 +9,7 @@ use rustix::process::{Pid, WaitStatus};
 
 use super::Spawner;
 use super::change::Event;
+use super::changing::Kind;
 use super::control::Control;
 use super::event::Source;
 use super::handover::{Baton, ChangeState, FORM, settle, taken};
@@ -16,6 +17,7 @@ use super::rehearsal::Rehearsal;
 use crate::error::{Doing, Result};
 use crate::pool::{Plan, Pool};
 use crate::sys::clock;
+use crate::sys::exec::own_arguments;
 use crate::sys::poller::Interest;
 
 /// The program that runs now, even if its file was replaced.
@@ -35,7 +37,7 @@ fn open_program(path: &Path) -> Result<File, String> {
 impl Spawner {
     /// Lets the new program show that it can go on from here.
     pub(super) fn rehearse(&mut self) {
-        let upgrades = self.change.kind == super::changing::Kind::Upgrade;
+        let upgrades = self.change.kind == Kind::Upgrade;
         let path = if upgrades { self.program.as_path() } else { Path::new(OWN) };
         let begun = open_program(path).and_then(|program| {
             self.change.program = Some(program);
@@ -47,10 +49,14 @@ impl Spawner {
     }
 
     fn begin_rehearsal(&mut self) -> std::io::Result<()> {
+        let what = match self.change.kind {
+            Kind::Reload => "the new configuration",
+            Kind::Upgrade => "the new program",
+        };
         let old = open_program(Path::new(OWN)).map_err(std::io::Error::other)?;
         let program = self.change.program.as_ref().ok_or(std::io::ErrorKind::NotFound)?;
         let baton = self.baton(program, &old, None);
-        let rehearsal = Rehearsal::begin(program, &baton, self.rehearsal_limit)?;
+        let rehearsal = Rehearsal::begin(what, program, &baton, self.rehearsal_limit)?;
         self.poller.add(&rehearsal.words, Source::Rehearsal.token(), Interest::Read)?;
         self.change.rehearsal = Some(rehearsal);
         Ok(())
@@ -88,9 +94,9 @@ impl Spawner {
 
     /// Describes everything that a successor must know.
     fn baton(&self, program: &File, old_program: &File, problem: Option<String>) -> Baton {
-        let configuration = match problem {
-            Some(_) => self.change.old_configuration.clone(),
-            None => self.configuration.clone(),
+        let (configuration, old_arguments) = match problem {
+            Some(_) => (self.change.old_configuration.clone(), self.change.old_arguments.clone()),
+            None => (self.configuration.clone(), own_arguments()),
         };
         let (folder, lock) = self.control.folder();
         let present = self.pools.iter().filter(|pool| !pool.has_retired());
@@ -111,11 +117,13 @@ impl Spawner {
                 since: self.change.since,
                 problem,
                 configuration,
+                old_arguments,
                 old_program: old_program.as_raw_fd(),
                 program: program.as_raw_fd(),
                 path: self.program.clone(),
             },
             pools: present.map(Pool::state_of_affairs).collect(),
+            numbers: Vec::new(),
         }
     }
 
@@ -141,12 +149,13 @@ impl Spawner {
     fn become_program(&self, program: &File, baton: &Baton) -> std::io::Error {
         self.pools.iter().for_each(Pool::restore_limits);
         self.pools.iter().for_each(Pool::end_templates);
-        baton.become_program(program)
+        let comes_back = baton.change.problem.is_some();
+        let arguments = baton.change.old_arguments.clone();
+        baton.become_program(program, if comes_back { arguments } else { own_arguments() })
     }
 
     /// Takes up where the program before this one was.
     pub(super) fn resume(setting: super::Setting, baton: Baton, plans: Vec<Plan>) -> Result<Self> {
-        let numbers = baton.descriptors();
         let mut states = baton.pools;
         let mut pools = Vec::new();
         for plan in plans {
@@ -178,7 +187,7 @@ impl Spawner {
             }
         }
         spawner.resume_change(baton.change)?;
-        settle(&numbers);
+        settle(&baton.numbers);
         Ok(spawner)
     }
 }

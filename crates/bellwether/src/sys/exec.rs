@@ -16,7 +16,16 @@ pub(crate) struct Calling {
 impl Calling {
     /// Calls a program as this one was called, with these variables set or (`None`) removed.
     pub(crate) fn like_this_one(changes: &[(&str, Option<String>)]) -> io::Result<Self> {
-        let arguments = std::env::args_os().map(c_string).collect::<io::Result<_>>()?;
+        Self::with(own_arguments(), changes)
+    }
+
+    /// Calls a program with these arguments, the first being its name.
+    pub(crate) fn with(
+        arguments: Vec<Vec<u8>>,
+        changes: &[(&str, Option<String>)],
+    ) -> io::Result<Self> {
+        let arguments = arguments.into_iter().map(OsString::from_vec).map(c_string);
+        let arguments = arguments.collect::<io::Result<_>>()?;
         let changed = |name: &OsString| changes.iter().any(|(changed, _)| name == changed);
         let kept = std::env::vars_os().filter(|(name, _)| !changed(name));
         let kept = kept.map(|(name, value)| assignment(name, value));
@@ -24,6 +33,11 @@ impl Calling {
         let set = set.map(|(name, value)| assignment(name.into(), value.into()));
         Ok(Self { arguments, environment: kept.chain(set).collect::<io::Result<_>>()? })
     }
+}
+
+/// Returns the arguments that this program was called with, its name first.
+pub(crate) fn own_arguments() -> Vec<Vec<u8>> {
+    std::env::args_os().map(OsStringExt::into_vec).collect()
 }
 
 /// Returns where this program was called, links in the path kept as they are.
