@@ -161,6 +161,39 @@ fn a_program_that_cannot_go_on_is_no_upgrade() {
 }
 
 #[test]
+fn a_program_that_fails_after_its_rehearsal_makes_way_for_the_one_before() {
+    const FILE: &str = "[pool.web]\nlisten = ['127.0.0.1:0']\nhandlers = 2\ncanary = '10ms'\n";
+    let script = "cp \"$0\" ./bellwether && exec ./bellwether start";
+    let launch = shell(script);
+    let file = launch.path("bellwether.toml");
+    std::fs::write(&file, FILE).unwrap();
+    let mut run = launch.start();
+    let program = run.path("bellwether");
+    run.wait_ready(2);
+    let (pids, descriptors) = (run.handler_pids(), descriptors_of(&run));
+    std::fs::remove_file(&program).unwrap();
+    for spoil in ["echo '[pool.web' > bellwether.toml", "set -- start -c nowhere.toml"] {
+        let text = format!(
+            "#!/bin/sh\n[ -n \"$BELLWETHER_REHEARSAL\" ] || {{ {spoil}; }}\nexec {PROGRAM} \"$@\"\n"
+        );
+        std::fs::write(&program, text).unwrap();
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let words = ["could not go on", "the program from before serves on"];
+        assert_told(&ask(&run, &["upgrade"]), 70, &words);
+        assert_eq!(run.handler_pids(), pids, "{spoil}");
+        assert_eq!(descriptors_of(&run), descriptors, "{spoil}");
+        std::fs::write(&file, FILE).unwrap();
+    }
+    assert_told(&ask(&run, &["reload"]), 0, &["reloaded"]);
+    assert_eq!(run.stop().code(), Some(0));
+}
+
+/// How many descriptors the spawner has open.
+fn descriptors_of(run: &Run) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", run.pid())).unwrap().count()
+}
+
+#[test]
 fn a_full_disk_for_the_log_stops_no_request_and_no_change() {
     let words = "--listen 127.0.0.1:0 --handlers 2 --canary 10ms";
     let script = format!("exec \"$0\" serve {words} >/dev/full 2>&1");
