@@ -8,7 +8,7 @@
 
 mod birth;
 mod death;
-mod descriptors;
+pub(crate) mod descriptors;
 mod event;
 mod evidence;
 mod fork;
@@ -329,7 +329,9 @@ impl Pool {
     /// Sets between which numbers of handlers the balance may choose; `None`: as configured.
     pub(crate) fn set_bounds(&mut self, bounds: Option<Bounds>) -> Result<()> {
         let bounds = bounds.unwrap_or(self.configured);
-        descriptors::raise(bounds.max, self.listeners.len())?;
+        let (before, max) = (self.bounds.max, bounds.max);
+        descriptors::raise(max.saturating_sub(before), 0)?;
+        descriptors::forget(before.saturating_sub(max));
         self.bounds = bounds;
         self.retired = 0;
         Ok(())
