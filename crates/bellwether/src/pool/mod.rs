@@ -45,7 +45,7 @@ use respawn::{Alarm, Backoff, Budget};
 use roll::Roll;
 pub(crate) use roll::Step;
 use rules::Rules;
-use slot::{Process, Slot};
+use slot::{Delivery, Process, Slot};
 pub(crate) use stop::Phase;
 use template::{Load, Pattern, Template};
 use watch::Watch;
@@ -149,8 +149,10 @@ pub(crate) struct Pool {
 }
 
 /// Signals a child that is no handler, if the kernel agrees that it is our child.
-pub(crate) fn signal_child(pid: Pid, signal: Signal) {
-    Process::of(pid).signal(signal);
+///
+/// `false`: that could not be found out now, try again in a moment.
+pub(crate) fn signal_child(pid: Pid, signal: Signal) -> bool {
+    Process::of(pid).signal(signal) != Delivery::Later
 }
 
 impl Pool {

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::life::{Action, Event, State, step};
 use super::roll::{self, Aims};
 use super::rules::Amount;
-use super::slot::Slot;
+use super::slot::{Delivery, Slot};
 use super::{Phase, Pool, Step};
 use crate::handler::post::{FINISH, LEAVE};
 use crate::journal::{Cause, Entry, Kind};
@@ -193,9 +193,11 @@ impl Pool {
                 let (pid, name) = (process.pid.as_raw_pid(), signals::name(signal.as_raw()));
                 tracing::warn!(slot = index, pid, "a handler took too long, ending it: {name}");
             }
-            if !process.signal(signal) {
-                let since = process.since;
-                self.not_ours(index, since);
+            let since = process.since;
+            match process.signal(signal) {
+                Delivery::Sent => {}
+                Delivery::NotOurs => self.not_ours(index, since),
+                Delivery::Later => slot.until = Some(clock::now() + Delivery::PAUSE),
             }
         } else if is_deaf {
             // Never heard of and deaf: there is no such process any more.
