@@ -155,8 +155,8 @@ impl Pool {
 
     /// A handler says that it is of no use to start another in its place.
     fn retire_slot(&mut self, index: usize) {
-        self.retired += 1;
-        let left = self.bounds.max.saturating_sub(self.retired);
+        self.given_up += 1;
+        let left = self.bounds.max.saturating_sub(self.given_up);
         let reason = format!(
             "a handler wants no successor (exit status 78); {left} places are left until the next \
              reload or scale"

@@ -16,7 +16,7 @@ impl Pool {
         let from = self.pattern.generation;
         self.newest += 1;
         self.call_off_recycling();
-        self.retired = 0;
+        self.given_up = 0;
         self.pattern.generation = self.newest;
         self.roll = Some(Roll::new(from, self.newest));
         self.decide();

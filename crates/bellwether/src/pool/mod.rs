@@ -116,8 +116,8 @@ pub(crate) struct Pool {
     budget: Budget,
     alarm: Alarm,
     oom: Oom,
-    /// Places whose last handler wanted no successor.
-    retired: usize,
+    /// Places that stay empty until the next reload or scale: their last handler wanted no successor.
+    given_up: usize,
     /// Why the last one that could not start could not.
     boot_problem: String,
     ever_ready: bool,
@@ -190,7 +190,7 @@ impl Pool {
             retry: None,
             alarm: Alarm::default(),
             oom: Oom::now(),
-            retired: 0,
+            given_up: 0,
             boot_problem: String::new(),
             ever_ready: false,
             gone: Totals::default(),
@@ -335,7 +335,7 @@ impl Pool {
         descriptors::raise(max.saturating_sub(before), 0)?;
         descriptors::forget(before.saturating_sub(max));
         self.bounds = bounds;
-        self.retired = 0;
+        self.given_up = 0;
         Ok(())
     }
 

@@ -131,7 +131,7 @@ impl Pool {
         }
         let reading = self.reading();
         let decision = self.balance.decide(&reading);
-        let most = self.bounds.max.saturating_sub(self.retired);
+        let most = self.bounds.max.saturating_sub(self.given_up);
         let want = decision.target.clamp(self.bounds.min, self.bounds.max).min(most);
         if want != self.want {
             self.tell(
