@@ -25,7 +25,7 @@ impl Pool {
         let aims = self.aims();
         self.dismiss_surplus(|slot| slot.stays(current), aims.new, Cause::Drain);
         self.dismiss_surplus(|slot| slot.is_outgoing(current), aims.old, Cause::Change);
-        if !self.doomed && !self.held && self.phase != Phase::Closing {
+        if !self.doomed && !self.held && !self.retiring && self.phase != Phase::Closing {
             self.fill(current, aims.new);
             if let Some(from) =
                 self.roll.as_ref().filter(|it| it.step.keeps_the_old()).map(|it| it.from)
