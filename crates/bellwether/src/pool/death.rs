@@ -53,10 +53,10 @@ impl Pool {
         let Some(mut occupant) = slot.occupant.take() else { return };
         occupant.look();
         occupant.close_channel(&self.poller);
+        let cause = slot.cause;
+        slot.cause.take_if(|cause| *cause == Cause::Contradiction);
         // What a hard deadline ends in the course of serving is not cut by a stop or a change.
-        if occupant.condemned
-            && (slot.cause != Some(Cause::Deadline) || self.phase == Phase::Closing)
-        {
+        if occupant.condemned && (cause != Some(Cause::Deadline) || self.phase == Phase::Closing) {
             self.cut += occupant.seen.open;
         }
         self.gone.exited += 1;
@@ -87,6 +87,7 @@ impl Pool {
         let how = describe(status) + &words;
         let generation = slot.generation;
         let wanted = condemned || left;
+        let lied = slot.cause == Some(Cause::Contradiction);
         let cause = if wanted { slot.cause } else { None };
         self.tell_of_an_exit(index, status, cause, &how);
         let pid = self.slots[index].pid().map_or(0, Pid::as_raw_pid);
@@ -94,6 +95,9 @@ impl Pool {
         if condemned && ready_at.is_none() && cause.is_none() {
             let limit = self.rules.times.boot.as_secs_f64();
             return self.did_not_start(index, &format!("it was not ready within {limit} s"));
+        }
+        if lied && wanted {
+            self.pause_after_a_crash(index, ready_at);
         }
         if wanted {
             return;

@@ -73,8 +73,11 @@ impl Slot {
     }
 
     /// Tells whether the slot counts among those of its generation that are to stay.
+    ///
+    /// Whoever contradicted itself keeps its place: its successor waits as after a crash.
     pub(crate) fn stays(&self, generation: u64) -> bool {
-        self.generation == generation && self.cause.is_none() && self.state != State::Vacant
+        let keeps = self.cause.is_none_or(|cause| cause == Cause::Contradiction);
+        self.generation == generation && keeps && self.state != State::Vacant
     }
 
     /// Tells whether somebody serves here who is to be replaced by one of this generation.
