@@ -88,6 +88,8 @@ impl Pool {
         let generation = slot.generation;
         let wanted = condemned || left;
         let lied = slot.cause == Some(Cause::Contradiction);
+        let to_blame = lied || matches!(slot.cause, None | Some(Cause::Deadline));
+        let ended = format!("a handler of the new generation ended: {how}");
         let cause = if wanted { slot.cause } else { None };
         self.tell_of_an_exit(index, status, cause, &how);
         let pid = self.slots[index].pid().map_or(0, Pid::as_raw_pid);
@@ -96,14 +98,18 @@ impl Pool {
             let limit = self.rules.times.boot.as_secs_f64();
             return self.did_not_start(index, &format!("it was not ready within {limit} s"));
         }
-        if lied && wanted {
-            self.pause_after_a_crash(index, ready_at);
-        }
         if wanted {
+            if to_blame && self.trial_failed(generation, &ended, false) {
+                return;
+            }
+            if lied {
+                self.pause_after_a_crash(index, ready_at);
+            }
             return;
         }
-        let short = matches!(departure, Some(Departure::SlowDown | Departure::Never));
-        if short && self.trial_failed(generation, &how, false) {
+        let short =
+            matches!(departure, Some(Departure::SlowDown | Departure::Never | Departure::Recycle));
+        if short && self.trial_failed(generation, &ended, false) {
             return;
         }
         match departure {
@@ -121,11 +127,7 @@ impl Pool {
             self.crashes_told += 1; // in the words of one that did not start
             return self.did_not_start(index, &how);
         }
-        if self.trial_failed(
-            generation,
-            &format!("a handler of the new generation ended: {how}"),
-            false,
-        ) {
+        if self.trial_failed(generation, &ended, false) {
             return;
         }
         self.tell_of_a_crash(index, pid, &how);

@@ -105,7 +105,9 @@ impl Pool {
         let due = roll.proven_at(&self.rules.change).is_some_and(|at| at <= clock::now());
         let next = match roll.step {
             // A pool that wants nobody has nobody to prove anything.
-            Step::Proving { .. } if self.want == 0 || due => Step::Proven,
+            Step::Proving { .. } if self.want == 0 => Step::Proven,
+            Step::Proving { ready_at: Some(_) } if ready == 0 => Step::Proving { ready_at: None },
+            Step::Proving { .. } if due => Step::Proven,
             Step::Proving { ready_at: None } if ready > 0 => {
                 Step::Proving { ready_at: Some(clock::now()) }
             }
