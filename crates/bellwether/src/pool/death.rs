@@ -53,10 +53,10 @@ impl Pool {
         let Some(mut occupant) = slot.occupant.take() else { return };
         occupant.look();
         occupant.close_channel(&self.poller);
+        let cause = slot.cause;
+        slot.cause.take_if(|cause| *cause == Cause::Contradiction);
         // What a hard deadline ends in the course of serving is not cut by a stop or a change.
-        if occupant.condemned
-            && (slot.cause != Some(Cause::Deadline) || self.phase == Phase::Closing)
-        {
+        if occupant.condemned && (cause != Some(Cause::Deadline) || self.phase == Phase::Closing) {
             self.cut += occupant.seen.open;
         }
         self.gone.exited += 1;
@@ -87,6 +87,9 @@ impl Pool {
         let how = describe(status) + &words;
         let generation = slot.generation;
         let wanted = condemned || left;
+        let lied = slot.cause == Some(Cause::Contradiction);
+        let to_blame = lied || matches!(slot.cause, None | Some(Cause::Deadline));
+        let ended = format!("a handler of the new generation ended: {how}");
         let cause = if wanted { slot.cause } else { None };
         self.tell_of_an_exit(index, status, cause, &how);
         let pid = self.slots[index].pid().map_or(0, Pid::as_raw_pid);
@@ -96,10 +99,17 @@ impl Pool {
             return self.did_not_start(index, &format!("it was not ready within {limit} s"));
         }
         if wanted {
+            if to_blame && self.trial_failed(generation, &ended, false) {
+                return;
+            }
+            if lied {
+                self.pause_after_a_crash(index, ready_at);
+            }
             return;
         }
-        let short = matches!(departure, Some(Departure::SlowDown | Departure::Never));
-        if short && self.trial_failed(generation, &how, false) {
+        let short =
+            matches!(departure, Some(Departure::SlowDown | Departure::Never | Departure::Recycle));
+        if short && self.trial_failed(generation, &ended, false) {
             return;
         }
         match departure {
@@ -117,11 +127,7 @@ impl Pool {
             self.crashes_told += 1; // in the words of one that did not start
             return self.did_not_start(index, &how);
         }
-        if self.trial_failed(
-            generation,
-            &format!("a handler of the new generation ended: {how}"),
-            false,
-        ) {
+        if self.trial_failed(generation, &ended, false) {
             return;
         }
         self.tell_of_a_crash(index, pid, &how);
@@ -155,8 +161,8 @@ impl Pool {
 
     /// A handler says that it is of no use to start another in its place.
     fn retire_slot(&mut self, index: usize) {
-        self.retired += 1;
-        let left = self.bounds.max.saturating_sub(self.retired);
+        self.given_up += 1;
+        let left = self.bounds.max.saturating_sub(self.given_up);
         let reason = format!(
             "a handler wants no successor (exit status 78); {left} places are left until the next \
              reload or scale"

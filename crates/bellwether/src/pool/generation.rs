@@ -17,7 +17,7 @@ impl Pool {
         let from = self.pattern.generation;
         self.newest += 1;
         self.call_off_recycling();
-        self.retired = 0;
+        self.given_up = 0;
         self.pattern.generation = self.newest;
         self.roll = Some(Roll::new(from, self.newest));
         self.decide();
@@ -107,7 +107,9 @@ impl Pool {
         let due = roll.proven_at(&self.rules.change).is_some_and(|at| at <= clock::now());
         let next = match roll.step {
             // A pool that wants nobody has nobody to prove anything.
-            Step::Proving { .. } if self.want == 0 || due => Step::Proven,
+            Step::Proving { .. } if self.want == 0 => Step::Proven,
+            Step::Proving { ready_at: Some(_) } if ready == 0 => Step::Proving { ready_at: None },
+            Step::Proving { .. } if due => Step::Proven,
             Step::Proving { ready_at: None } if ready > 0 => {
                 Step::Proving { ready_at: Some(clock::now()) }
             }

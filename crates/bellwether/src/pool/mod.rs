@@ -8,7 +8,7 @@
 
 mod birth;
 mod death;
-mod descriptors;
+pub(crate) mod descriptors;
 mod event;
 mod evidence;
 mod fork;
@@ -45,7 +45,7 @@ use respawn::{Alarm, Backoff, Budget};
 use roll::Roll;
 pub(crate) use roll::Step;
 use rules::Rules;
-use slot::{Process, Slot};
+use slot::{Delivery, Process, Slot};
 pub(crate) use stop::Phase;
 use template::{Load, Pattern, Template};
 use watch::Watch;
@@ -116,8 +116,8 @@ pub(crate) struct Pool {
     budget: Budget,
     alarm: Alarm,
     oom: Oom,
-    /// Places whose last handler wanted no successor.
-    retired: usize,
+    /// Places that stay empty until the next reload or scale: their last handler wanted no successor.
+    given_up: usize,
     /// Why the last one that could not start could not.
     boot_problem: String,
     ever_ready: bool,
@@ -149,8 +149,10 @@ pub(crate) struct Pool {
 }
 
 /// Signals a child that is no handler, if the kernel agrees that it is our child.
-pub(crate) fn signal_child(pid: Pid, signal: Signal) {
-    Process::of(pid).signal(signal);
+///
+/// `false`: that could not be found out now, try again in a moment.
+pub(crate) fn signal_child(pid: Pid, signal: Signal) -> bool {
+    Process::of(pid).signal(signal) != Delivery::Later
 }
 
 impl Pool {
@@ -188,7 +190,7 @@ impl Pool {
             retry: None,
             alarm: Alarm::default(),
             oom: Oom::now(),
-            retired: 0,
+            given_up: 0,
             boot_problem: String::new(),
             ever_ready: false,
             gone: Totals::default(),
@@ -329,9 +331,11 @@ impl Pool {
     /// Sets between which numbers of handlers the balance may choose; `None`: as configured.
     pub(crate) fn set_bounds(&mut self, bounds: Option<Bounds>) -> Result<()> {
         let bounds = bounds.unwrap_or(self.configured);
-        descriptors::raise(bounds.max, self.listeners.len())?;
+        let (before, max) = (self.bounds.max, bounds.max);
+        descriptors::raise(max.saturating_sub(before), 0)?;
+        descriptors::forget(before.saturating_sub(max));
         self.bounds = bounds;
-        self.retired = 0;
+        self.given_up = 0;
         Ok(())
     }
 

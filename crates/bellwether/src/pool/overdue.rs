@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Pool;
 use super::evidence::Evidence;
 use super::life::{Event, State};
+use super::slot::Slot;
 use super::watch::TICK;
 use crate::handler::refusal::OncePerSecond;
 use crate::journal::{Cause, Entry, Kind};
@@ -65,8 +66,7 @@ impl Pool {
             let watch = |since| Term::watch(occupant.term, since, now, overslept);
             occupant.term = occupant.seen.oldest.map(watch);
             let late = occupant.term.is_some_and(|term| term.ends(limit) <= now);
-            // Until it has a name there is nobody to signal.
-            if late && slot.state.may_be_overdue() && slot.pid().is_some() {
+            if late && slot.may_be_overdue() {
                 self.end_overdue(index, now, limit);
             }
         }
@@ -103,7 +103,7 @@ impl Pool {
     }
 
     fn terms(&self) -> impl Iterator<Item = &Term> {
-        let waiting = self.slots.iter().filter(|slot| slot.state.may_be_overdue());
+        let waiting = self.slots.iter().filter(|slot| slot.may_be_overdue());
         waiting.filter_map(|slot| slot.occupant.as_ref()?.term.as_ref())
     }
 
@@ -117,10 +117,12 @@ impl Pool {
     }
 }
 
-impl State {
+impl Slot {
     /// Tells whether a request that takes too long changes anything here.
-    const fn may_be_overdue(self) -> bool {
-        matches!(self, Self::Serving | Self::Leaving | Self::Ending)
+    fn may_be_overdue(&self) -> bool {
+        // Until it has a name there is nobody to signal.
+        matches!(self.state, State::Serving | State::Leaving | State::Ending)
+            && self.pid().is_some()
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::life::{Action, Event, State, step};
 use super::roll::{self, Aims};
 use super::rules::Amount;
-use super::slot::Slot;
+use super::slot::{Delivery, Slot};
 use super::{Bounds, Phase, Pool, Step};
 use crate::handler::post::{FINISH, LEAVE};
 use crate::journal::{Cause, Entry, Kind};
@@ -25,7 +25,7 @@ impl Pool {
         let aims = self.aims();
         self.dismiss_surplus(|slot| slot.stays(current), aims.new, Cause::Drain);
         self.dismiss_surplus(|slot| slot.is_outgoing(current), aims.old, Cause::Change);
-        if !self.doomed && !self.held && self.phase != Phase::Closing {
+        if !self.doomed && !self.held && !self.retiring && self.phase != Phase::Closing {
             self.fill(current, aims.new);
             if let Some(from) =
                 self.roll.as_ref().filter(|it| it.step.keeps_the_old()).map(|it| it.from)
@@ -131,7 +131,7 @@ impl Pool {
         }
         let reading = self.reading();
         let decision = self.balance.decide(&reading);
-        let most = self.bounds.max.saturating_sub(self.retired);
+        let most = self.bounds.max.saturating_sub(self.given_up);
         let want = decision.target.clamp(self.bounds.min, self.bounds.max).min(most);
         if want != self.want {
             self.tell(
@@ -200,9 +200,11 @@ impl Pool {
                 let (pid, name) = (process.pid.as_raw_pid(), signals::name(signal.as_raw()));
                 tracing::warn!(slot = index, pid, "a handler took too long, ending it: {name}");
             }
-            if !process.signal(signal) {
-                let since = process.since;
-                self.not_ours(index, since);
+            let since = process.since;
+            match process.signal(signal) {
+                Delivery::Sent => {}
+                Delivery::NotOurs => self.not_ours(index, since),
+                Delivery::Later => slot.until = Some(clock::now() + Delivery::PAUSE),
             }
         } else if is_deaf {
             // Never heard of and deaf: there is no such process any more.

@@ -18,7 +18,7 @@ static RECYCLE_LINES: OncePerSecond = OncePerSecond::new();
 const SPREAD: f64 = 0.1;
 /// How long it takes from one measurement of memory to the next, of another handler.
 const MEASURE: Duration = Duration::from_secs(1);
-/// The same while no requests come.
+/// How long it takes from one look at what was used up to the next while nobody connects.
 const MEASURE_ASLEEP: Duration = Duration::from_secs(10);
 /// How long a machine that lacks memory has to recover before the next handler goes.
 const RECOVERY: Duration = Duration::from_secs(10);
@@ -247,8 +247,10 @@ impl Pool {
             let others = now.saturating_add(age.mul_f64(reduced(1.0, 1.0)));
             ends.fold(others, Duration::min).max(now.saturating_add(MEASURE))
         });
-        let measured = rules.needs_memory().then(|| now.saturating_add(MEASURE_ASLEEP));
-        aged.into_iter().chain(measured).min()
+        // Requests on connections that are open already wake nobody here.
+        let must_ask = rules.needs_memory() || rules.requests.is_some();
+        let asked = must_ask.then(|| now.saturating_add(MEASURE_ASLEEP));
+        aged.into_iter().chain(asked).min()
     }
 }
 

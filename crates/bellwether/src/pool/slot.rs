@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitStatus};
 
 use super::life::State;
@@ -72,8 +73,11 @@ impl Slot {
     }
 
     /// Tells whether the slot counts among those of its generation that are to stay.
+    ///
+    /// Whoever contradicted itself keeps its place: its successor waits as after a crash.
     pub(crate) fn stays(&self, generation: u64) -> bool {
-        self.generation == generation && self.cause.is_none() && self.state != State::Vacant
+        let keeps = self.cause.is_none_or(|cause| cause == Cause::Contradiction);
+        self.generation == generation && keeps && self.state != State::Vacant
     }
 
     /// Tells whether somebody serves here who is to be replaced by one of this generation.
@@ -136,9 +140,9 @@ impl Process {
 
     /// Tells whether this kernel has what [`Process::signal`] needs.
     pub(crate) fn probe(&self) -> io::Result<()> {
-        match self.look(&self.hold()?) {
+        match look(&self.hold()?) {
             // The asking process is not its own child, which is the answer looked for.
-            Ok(()) | Err(rustix::io::Errno::CHILD) => Ok(()),
+            Ok(()) | Err(Errno::CHILD) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
     }
@@ -147,25 +151,48 @@ impl Process {
     ///
     /// The pid came in a message; a message may lie, the kernel does not: waiting for a process
     /// that is not a child fails with ECHILD. Between the look and the signal the descriptor
-    /// holds on to the process. Returns whether it is ours; an orphan that is not yet adopted
-    /// will be in a moment.
-    pub(crate) fn signal(&self, signal: Signal) -> bool {
-        let Ok(pidfd) = self.hold() else { return false };
-        let ours = self.look(&pidfd).is_ok();
-        if ours {
-            let _ = rustix::process::pidfd_send_signal(&pidfd, signal);
+    /// holds on to the process. An orphan that is not yet adopted will be ours in a moment.
+    pub(crate) fn signal(&self, signal: Signal) -> Delivery {
+        let held = self.hold().and_then(|pidfd| look(&pidfd).map(|()| pidfd));
+        match held {
+            Ok(pidfd) => {
+                let _ = rustix::process::pidfd_send_signal(&pidfd, signal);
+                Delivery::Sent
+            }
+            Err(errno) => Delivery::failed(errno),
         }
-        ours
     }
 
     fn hold(&self) -> rustix::io::Result<OwnedFd> {
         rustix::process::pidfd_open(self.pid, rustix::process::PidfdFlags::empty())
     }
+}
 
-    #[allow(clippy::unused_self)] // it belongs to `signal`
-    fn look(&self, pidfd: &OwnedFd) -> rustix::io::Result<()> {
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), look).map(drop)
+/// Asks the kernel about a child, without reaping it.
+fn look(pidfd: &OwnedFd) -> rustix::io::Result<()> {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), look).map(drop)
+}
+
+/// What came of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    Sent,
+    /// There is no such process, or it is not our child.
+    NotOurs,
+    /// Nobody knows whose process it is: something is short, descriptors most likely.
+    Later,
+}
+
+impl Delivery {
+    /// When to try again what could not be done now.
+    pub(crate) const PAUSE: Duration = Duration::from_millis(100);
+
+    const fn failed(errno: Errno) -> Self {
+        match errno {
+            Errno::SRCH | Errno::CHILD | Errno::INVAL => Self::NotOurs,
+            _ => Self::Later,
+        }
     }
 }
 
@@ -183,5 +210,30 @@ pub(crate) fn describe(status: WaitStatus) -> String {
         }
         (_, Some(signal)) => format!("killed by signal {signal} ({})", signal::name(signal)),
         _ => "ended".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_child_is_not_ours() {
+        let check = |pid| {
+            let process = Process::of(pid);
+            assert_eq!(process.signal(Signal::URG), Delivery::NotOurs, "{pid:?}");
+        };
+        check(rustix::process::getpid());
+        check(Pid::INIT);
+    }
+
+    #[test]
+    fn who_lacks_something_does_not_know_whose_process_it_is() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR] {
+            assert_eq!(Delivery::failed(errno), Delivery::Later, "{errno}");
+        }
+        for errno in [Errno::SRCH, Errno::CHILD, Errno::INVAL] {
+            assert_eq!(Delivery::failed(errno), Delivery::NotOurs, "{errno}");
+        }
     }
 }

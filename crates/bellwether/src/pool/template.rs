@@ -18,7 +18,7 @@ use rustix::net::{
 use rustix::process::{Pid, Rlimit, Signal};
 
 use super::message::{Answer, LONGEST, Request};
-use super::slot::Process;
+use super::slot::{Delivery, Process};
 use super::{descriptors as limits, fork};
 use crate::address::{Listener, orphans};
 use crate::error::BoxError;
@@ -168,14 +168,15 @@ impl Template {
 
     /// Sends it SIGKILL.
     pub(crate) fn end(&self) {
-        Process::of(self.pid).signal(Signal::KILL);
+        // Where it lives on for want of descriptors, it hears its socket close.
+        let _ = Process::of(self.pid).signal(Signal::KILL);
     }
 
     /// Ends the template at once; the handlers live on.
     pub(crate) fn kill(&mut self) {
-        self.until = None;
         self.condemned = true;
-        self.end();
+        let later = Process::of(self.pid).signal(Signal::KILL) == Delivery::Later;
+        self.until = later.then(|| clock::now() + Delivery::PAUSE);
     }
 }
 

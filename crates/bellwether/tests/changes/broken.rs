@@ -10,7 +10,7 @@ use crate::way::{WAYS, Way, assert_answer, generation, members, told, wait_calm}
 const HANDLERS: usize = 3;
 
 /// How the next generation is broken, and what the operator reads about it.
-const FORMS: [(&str, &str); 10] = [
+const FORMS: [(&str, &str); 11] = [
     ("fail-load", "could not be loaded: this generation is told not to load"),
     ("crash-in-init", "the template ended: killed by signal 6 (SIGABRT)"),
     ("hang-in-init", "the application was not loaded, or not forked, within 2 s"),
@@ -19,6 +19,7 @@ const FORMS: [(&str, &str); 10] = [
     ("panic-at-start", "a handler did not become ready"),
     ("never-ready", "it was not ready within 2 s"),
     ("exit-after-ready", "a handler of the new generation ended: exited with status 0"),
+    ("recycle-after-ready", "a handler of the new generation ended: exited with status 79"),
     ("lack-something", "exited with status 75"),
     ("want-no-successor", "exited with status 78"),
 ];

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use rustix::process::Signal;
+
 use crate::clients::Door;
 use crate::journal::{alarms, assert_rare, said};
 use crate::kit::{Launch, PATIENCE, Pid, Run, eventually, example};
@@ -200,6 +202,33 @@ fn an_interrupted_wait_is_no_event() {
         });
         tracer.detach();
     }
+    assert_eq!(alarms(&run), []);
+    finish(run);
+}
+
+/// How many descriptors a process may have open: its soft limit.
+#[track_caller]
+fn may_open(pid: Pid) -> u64 {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.unwrap().split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_spawner_raises_its_limit_for_a_whole_change_and_handlers_keep_the_operators() {
+    let limits = "ulimit -S -n 64; ulimit -H -n 300; exec \"$@\"";
+    let launch = Launch::of("/bin/sh").args(["-c", limits, "sh"]);
+    let words = ["127.0.0.1:0", "handlers=40", "surge=40"];
+    let run = launch.arg(example("pool")).args(words).start();
+    run.wait_ready(40);
+    let before = run.handler_pids();
+    assert_eq!(may_open(run.pid()), 300);
+    run.signal(Signal::HUP);
+    eventually(PATIENCE, "the end of the reload", || {
+        (run.pool()["generation"] == 2 && run.status()["change"].is_null()).then_some(())
+    });
+    let after = run.handler_pids();
+    assert!(after.iter().all(|pid| !before.contains(pid) && may_open(*pid) == 64));
     assert_eq!(alarms(&run), []);
     finish(run);
 }

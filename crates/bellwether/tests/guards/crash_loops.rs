@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use crate::entries::{finish, first, total};
+use crate::entries::{finish, first, of_kind, total};
 use crate::kit::wait::pulse;
 use crate::kit::{Load, Run, Until, eventually};
 use crate::pool::{connect, start};
@@ -13,10 +13,15 @@ const LASTING: Duration = Duration::from_secs(10);
 
 /// Sends so many deadly requests at this pace and does not wait for what comes of them.
 fn kill_by_requests(run: &Run, many: usize, pace: Duration) {
+    send(run, "abort", many, pace);
+}
+
+/// Sends a word so often at this pace and does not wait for what comes of it.
+fn send(run: &Run, word: &str, many: usize, pace: Duration) {
     let (address, mut clients) = (run.socket_addr(), Vec::new());
     pulse(pace, || {
         let mut client = connect(address);
-        client.write_all(b"abort\n").unwrap();
+        client.write_all(format!("{word}\n").as_bytes()).unwrap();
         clients.push(client);
         if clients.len() < many { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
@@ -80,4 +85,21 @@ fn no_more_handlers_are_made_than_the_budget_allows() {
     });
     run.wait_ready(16);
     finish(run);
+}
+
+#[test]
+fn handlers_that_always_contradict_themselves_are_replaced_within_the_budget() {
+    let mut run = start(&["handlers=4", "crash_budget=60"]);
+    let since = Instant::now();
+    send(&run, "scribble", 100, Duration::from_millis(50));
+    let spawned = total(&run, "spawned") as f64;
+    let elapsed = since.elapsed();
+    // One a second, and what was not used for ten seconds.
+    let allowed = 4.0 + 11.0 + elapsed.as_secs_f64();
+    println!("{spawned} handlers in {elapsed:?}, {allowed} allowed");
+    assert!(spawned <= allowed, "{spawned} in {elapsed:?}");
+    assert!(of_kind(&run, "exit").iter().any(|it| it["cause"] == "contradiction"));
+    assert!(run.stderr().contains("handlers die again and again"), "it is told");
+    run.wait_ready(4);
+    run.stop();
 }

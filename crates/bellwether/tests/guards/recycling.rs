@@ -59,6 +59,36 @@ fn handlers_that_have_served_enough_are_replaced_under_load_without_a_failure() 
     finish(run);
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn a_handler_that_one_lasting_connection_wears_out_is_replaced() {
+    use std::io::{Read, Write};
+    use std::ops::ControlFlow;
+
+    use crate::kit::wait::pulse;
+    use crate::pool::connect;
+
+    let run = Launch::of(example("web")).args(["127.0.0.1:0", "handlers=1", "max_requests=20"]);
+    let run = run.start();
+    run.wait_ready(1);
+    let mut proxy = connect(run.socket_addr());
+    // Slowly: when the limit is reached the spawner has been asleep for a while.
+    let mut asked = 0;
+    pulse(Duration::from_millis(100), || {
+        proxy.write_all(b"GET /deadline HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert!(proxy.read(&mut [0; 1024]).unwrap() > 0);
+        asked += 1;
+        if asked < 25 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    // Not by its journal: who asks the spawner wakes it.
+    eventually(PATIENCE, "the end of its service", || {
+        run.logs().contains("replacing a handler: it has served").then_some(())
+    });
+    drop(proxy);
+    assert_eq!(first(&run, "recycle")["rule"], "max_requests");
+    finish(run);
+}
+
 #[test]
 fn handlers_of_an_age_are_replaced_even_while_nobody_comes() {
     let run = start(&["handlers=3", "max_age=2000"]);

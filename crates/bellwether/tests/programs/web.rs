@@ -1,6 +1,6 @@
 //! A web server whose answers take as long as the client says; for tests.
 //!
-//! `web ADDRESS [handlers=N] [soft=MS] [canary=MS] [record=FILE]`. The path says what to do: `/stuck`
+//! `web ADDRESS [handlers=N] [max_requests=N] [soft=MS] [canary=MS] [record=FILE]`. The path says what to do: `/stuck`
 //! never answers, `/echo` answers with the body of the request, `/extend` does so and takes an hour
 //! for it if need be, `/deadline` tells whether there is one, `/N` is a request of the ledger.
 
@@ -68,6 +68,7 @@ async fn text_of(mut body: Incoming) -> String {
 fn set(builder: Builder, word: &str) -> Builder {
     match word.split_once('=') {
         Some(("handlers", n)) => builder.handlers(n.parse().unwrap_or(0)),
+        Some(("max_requests", n)) => builder.max_requests(n.parse().unwrap_or(0)),
         Some(("soft", ms)) => builder.soft_deadline(Duration::from_millis(ms.parse().unwrap_or(0))),
         Some(("canary", ms)) => builder.canary(Duration::from_millis(ms.parse().unwrap_or(0))),
         _ => builder,

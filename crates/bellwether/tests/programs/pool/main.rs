@@ -31,8 +31,8 @@ struct Obedient {
     record: Option<PathBuf>,
     start: String,
     next: Option<PathBuf>,
-    /// Whether it ends after its first connection.
-    ephemeral: bool,
+    /// With which status it ends after its first connection, if it does.
+    ephemeral: Option<i32>,
 }
 
 impl Handler for Obedient {
@@ -63,8 +63,8 @@ impl Handler for Obedient {
 
     fn handle(&mut self, connection: Connection) {
         self.serve(connection);
-        if self.ephemeral {
-            end(0);
+        if let Some(status) = self.ephemeral {
+            end(status);
         }
     }
 }
@@ -102,7 +102,8 @@ impl Obedient {
             "never-ready" => self.start = "hang".into(),
             "lack-something" => self.start = "lack".into(),
             "want-no-successor" => self.start = "never".into(),
-            "exit-after-ready" => self.ephemeral = true,
+            "exit-after-ready" => self.ephemeral = Some(0),
+            "recycle-after-ready" => self.ephemeral = Some(79),
             "last-slot-fails" => self.start = "2:fail".into(),
             _ => {}
         }
