@@ -307,6 +307,11 @@ impl Spawner {
         }
     }
 
+    /// The pools, without those of which nothing is left.
+    fn present(&self) -> impl Iterator<Item = &Pool> {
+        self.pools.iter().filter(|pool| !pool.has_retired())
+    }
+
     /// Describes the server at this moment.
     fn report(&mut self) -> Status {
         let present = self.pools.iter_mut().filter(|pool| !pool.has_retired());

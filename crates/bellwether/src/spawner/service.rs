@@ -164,7 +164,8 @@ impl Spawner {
         if let Some(error) = &self.verdict {
             return format!("ending: {error}");
         }
-        let pools: Vec<_> = match self.pools.as_slice() {
+        let pools: Vec<_> = self.present().collect();
+        let pools: Vec<_> = match pools.as_slice() {
             [pool] => vec![pool.in_short()],
             pools => pools.iter().map(|it| format!("{} {}", it.name(), it.in_short())).collect(),
         };
