@@ -67,6 +67,8 @@ pub(crate) struct Spawner {
     wishes: Vec<Wish>,
     service: Service,
     started: Duration,
+    /// Whether it goes on in the place of a predecessor in this process.
+    succeeds: bool,
     upgrades: u64,
     /// Where this program was started from.
     program: PathBuf,
@@ -125,6 +127,7 @@ impl Spawner {
             wishes: Vec::new(),
             service: Service::of_this_process(),
             started: clock::now(),
+            succeeds: false,
             upgrades: 0,
             program: std::env::current_exe().unwrap_or_default(),
             announce: setting.announce,
@@ -148,8 +151,7 @@ impl Spawner {
 
     /// Runs the pools until they are told to stop, or one cannot go on.
     pub(crate) fn run(mut self) -> Result<Stopped> {
-        let (verb, upgrades) =
-            if self.change.is_going_on() { ("goes on", 1.0) } else { ("starts", 0.0) };
+        let (verb, upgrades) = if self.succeeds { ("goes on", 1.0) } else { ("starts", 0.0) };
         let reason = format!("{} {verb}, bellwether {}", self.name, env!("CARGO_PKG_VERSION"));
         self.tell(Entry::new(Kind::Start, "operator", reason).with("replaced", upgrades));
         // Whoever died while this process became another program is not told of again.
