@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -287,6 +287,7 @@ where
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         let begun = self.begin(&mut request);
         let version = request.version();
+        let connects = request.method() == Method::CONNECT;
         let (answering, shift) = (self.service.call(request), self.shift.clone());
         let progress = Arc::clone(&self.progress);
         Box::pin(async move {
@@ -294,7 +295,7 @@ where
             shift.count_request();
             let Some(answer) = answer else { return Ok(Reply::too_late(version)) };
             let mut response = answer?;
-            if progress.is_last() {
+            if progress.is_last() && !ends_http(connects, response.status()) {
                 say_last(&mut response, version);
             }
             Ok(response.map(|body| Reply::theirs(body, begun)))
@@ -311,6 +312,11 @@ fn say_last<B>(response: &mut Response<B>, version: Version) {
     } else {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+}
+
+/// Tells whether the connection speaks something else after an answer: it says itself how it ends.
+fn ends_http(connects: bool, status: StatusCode) -> bool {
+    status == StatusCode::SWITCHING_PROTOCOLS || connects && status.is_success()
 }
 
 /// Waits for an answer; `None` when the soft deadline came first.

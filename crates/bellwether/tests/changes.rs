@@ -30,6 +30,8 @@ mod orders;
 mod overlaps;
 #[path = "changes/stops.rs"]
 mod stops;
+#[path = "changes/switch.rs"]
+mod switch;
 #[path = "changes/traffic.rs"]
 #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "HTTP is a way to ask, too"))]
 mod traffic;

@@ -7,9 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Signal, kill_process};
+use serde_json::json;
 
 use crate::clients::raw;
-use crate::kit::{PATIENCE, Run, assert_quiescent, eventually};
+use crate::kit::{Launch, PATIENCE, Run, assert_quiescent, eventually};
 use crate::stage::{PROGRAM, ask, serve, shell};
 
 const QUICK: &[&str] = &["--canary", "10ms"];
@@ -109,6 +110,28 @@ fn a_drained_server_serves_nobody_refuses_changes_and_stops() {
     assert_told(&ask(&run, &["stop"]), 0, &["the server has stopped", "nothing was cut"]);
     assert_eq!(run.wait().code(), Some(0));
     assert_quiescent(run.baseline(), &run);
+}
+
+#[test]
+fn a_pool_that_a_reload_leaves_out_is_nowhere_to_be_seen() {
+    let launch = Launch::of(PROGRAM).args(["start", "-c", "bellwether.toml"]);
+    let file = launch.path("bellwether.toml");
+    let pool =
+        |name| format!("[pool.{name}]\nlisten = ['127.0.0.1:0']\nhandlers = 1\ncanary = 0\n");
+    std::fs::write(&file, pool("web") + &pool("also")).unwrap();
+    let mut run = launch.start();
+    run.wait_ready(2);
+    std::fs::write(&file, pool("web")).unwrap();
+    assert_told(&ask(&run, &["reload"]), 0, &["pool `web`: generation 2"]);
+    eventually(PATIENCE, "the pool to be gone", || {
+        (run.status()["pools"].as_array()?.len() == 1).then_some(())
+    });
+    let why = run.control().tell(&json!({"verb": "why"}));
+    assert_eq!(why["pools"].as_array().unwrap().len(), 1, "{why}");
+    let answer = run.control().tell(&json!({"verb": "drain", "pool": "also"}));
+    assert_eq!(answer["reason"], "there is no pool `also`; there are: web");
+    assert_told(&ask(&run, &["scale", "2"]), 0, &["pool `web` has 2 handlers"]);
+    assert_eq!(run.stop().code(), Some(0));
 }
 
 #[test]

@@ -146,6 +146,31 @@ fn a_file_that_is_wrong_is_not_loaded() {
 }
 
 #[test]
+fn what_a_reload_leaves_out_is_not_kept_any_more() {
+    let with = |listen: &str| format!("{POOL}\n[pool.also]\nlisten = {listen}\nhandlers = 1");
+    let before = with("['127.0.0.1:8081', 'unix:/run/also']");
+    let Some(machine) = started(&before, "") else { return };
+    let file = machine.run().path("bellwether.toml");
+    let kept = |number: &str| {
+        machine.wait_property("web.service", "NFileDescriptorStore", number);
+    };
+    kept("3");
+    write(&file, ADDRESS, &with("['127.0.0.1:8082']"));
+    machine.systemctl(&["reload", "web.service"]);
+    kept("2");
+    write(&file, ADDRESS, POOL);
+    machine.systemctl(&["reload", "web.service"]);
+    kept("1");
+    wait_status(&machine, &format!("serving: 2 handlers at tcp://{ADDRESS}; generation 3"));
+    let inode = listening_inode(&machine);
+    kill_spawner(&machine, 1);
+    curl(&machine, "/").unwrap();
+    assert_eq!(listening_inode(&machine), inode);
+    kept("1");
+    stop(machine);
+}
+
+#[test]
 fn the_death_of_the_spawner_costs_no_request() {
     let Some(machine) = started(POOL, "") else { return };
     let inode = listening_inode(&machine);

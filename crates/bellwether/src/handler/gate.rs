@@ -280,11 +280,10 @@ impl Gate {
             }
         };
         match stop {
-            Stop::Order(Order::Finish) => racer.empty_buffer(|_, connection| {
+            Stop::Order(order) => racer.empty_buffers(order, |_, connection| {
                 self.wait_until_room();
                 self.admit(connection)
             }),
-            Stop::Order(_) => Departure::Done,
             Stop::Depart(departure) => {
                 post.break_up();
                 departure

@@ -31,8 +31,16 @@ pub(crate) const NUDGE: u8 = b'N';
 /// The byte by which the spawner orders a handler to leave.
 pub(crate) const LEAVE: u8 = b'L';
 
-/// The byte by which the spawner orders a handler to empty the buffers before it leaves.
+/// The byte by which the spawner orders a handler to empty the buffers before it leaves: nobody
+/// serves them after it.
 pub(crate) const FINISH: u8 = b'F';
+
+/// The byte by which the spawner orders a handler to leave with addresses that only it serves.
+///
+/// Others serve on, but not everywhere; where, the handler is not told. So it takes out of each
+/// buffer what waits there at that moment and no more: where others serve, it would find newcomers
+/// without end.
+pub(crate) const EMPTY: u8 = b'E';
 
 /// What the spawner wants of a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +49,9 @@ pub(crate) enum Order {
     Serve,
     /// Finish what was accepted, accept nothing more, leave.
     Leave,
-    /// Empty the buffers, finish, leave.
+    /// Take what waits in the buffers now, finish, leave; others serve on.
+    Empty,
+    /// Empty the buffers, finish, leave; the whole pool does.
     Finish,
 }
 
@@ -207,6 +217,7 @@ impl Post {
             for word in words.iter().take(length) {
                 match *word {
                     LEAVE => *order = Order::Leave,
+                    EMPTY => *order = Order::Empty,
                     FINISH => *order = Order::Finish,
                     _ => {} // a nudge has done its work by waking us
                 }

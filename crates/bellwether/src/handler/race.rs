@@ -13,6 +13,7 @@ use super::post::{CHANNEL, Order, Post, ROPE};
 use super::refusal::{OncePerSecond, Pauses, Refusal};
 use super::requests::Requests;
 use super::{Departure, Handler};
+use crate::buffer::Buffer;
 use crate::notification::{Waiter, Wake};
 use crate::scoreboard::telemetry::Line;
 
@@ -143,10 +144,9 @@ impl<'a> Racer<'a> {
             }
         };
         match stop {
-            Stop::Order(Order::Finish) => {
-                self.empty_buffer(|racer, connection| racer.serve(handler, pristine, connection))
-            }
-            Stop::Order(_) => Departure::Done,
+            Stop::Order(order) => self.empty_buffers(order, |racer, connection| {
+                racer.serve(handler, pristine, connection)
+            }),
             Stop::Depart(departure) => {
                 self.post.break_up();
                 departure
@@ -312,17 +312,23 @@ impl<'a> Racer<'a> {
         started.map_err(|error| Stop::Depart(self.post.not_started(&error)))
     }
 
-    /// Takes what still waits in the buffers, so that nothing is lost when the address closes.
-    pub(crate) fn empty_buffer(
+    /// Takes what still waits in the buffers, as far as the order goes, so that nothing is lost when
+    /// an address closes.
+    pub(crate) fn empty_buffers(
         &mut self,
+        order: Order,
         mut serve: impl FnMut(&mut Self, Connection) -> Result<(), Stop>,
     ) -> Departure {
         // The order has been heard; from here on only pauses are waited for.
         let _ = self.waiter.not_any_more(&self.post.channel);
         for (i, listener) in self.post.listeners.iter().enumerate() {
-            // An inherited buffer is its owner's; an abstract name cannot be closed to newcomers,
-            // hence the bound.
-            let most = if listener.is_inherited() { 0 } else { listener.backlog().unwrap_or(0) };
+            let most = match order {
+                Order::Serve | Order::Leave => 0,
+                _ if listener.is_inherited() => 0, // the buffer is its owner's
+                Order::Empty => Buffer::depth(listener),
+                // An abstract name cannot be closed to newcomers, hence the bound.
+                Order::Finish => listener.backlog().unwrap_or(0),
+            };
             for _ in 0..most {
                 let served = match self.attempt(i) {
                     Ok(Outcome::Won(connection)) => serve(self, connection),

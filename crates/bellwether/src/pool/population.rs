@@ -10,7 +10,7 @@ use super::roll::{self, Aims};
 use super::rules::Amount;
 use super::slot::{Delivery, Slot};
 use super::{Bounds, Phase, Pool, Step};
-use crate::handler::post::{FINISH, LEAVE};
+use crate::handler::post::{EMPTY, FINISH, LEAVE};
 use crate::journal::{Cause, Entry, Kind};
 use crate::sys::{clock, signal as signals};
 
@@ -176,9 +176,11 @@ impl Pool {
 
     /// Orders a handler to finish and leave; closing the channel wakes all its threads.
     fn dismiss(&mut self, index: usize) {
-        // Whose address goes with it empties the buffer first.
-        let last = self.phase == Phase::Closing || !self.spare.is_empty();
-        let order = if last { FINISH } else { LEAVE };
+        let order = match self.phase {
+            Phase::Closing => FINISH,
+            _ if !self.spare.is_empty() => EMPTY,
+            _ => LEAVE,
+        };
         let Some(occupant) = &mut self.slots[index].occupant else { return };
         occupant.dismissed = true;
         if let Some(channel) = &occupant.channel {

@@ -6,9 +6,9 @@ use super::{Phase, Pool};
 use crate::address::Listener;
 
 impl Pool {
-    /// Returns where it listens.
-    pub(crate) fn listeners(&self) -> &[Listener] {
-        &self.listeners
+    /// Returns where it listens, and where it did before the change that is going on.
+    pub(crate) fn opened(&self) -> impl Iterator<Item = &Listener> {
+        self.listeners.iter().chain(&self.spare)
     }
 
     /// Tells whether as many handlers serve as there must be at least.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
+use crate::sys::socket as sys;
 
 /// What a control client may do; each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +34,42 @@ pub enum Peer {
     Group(u32),
 }
 
+/// The most clients at once; more are turned away.
+const CLIENTS: usize = 32;
+/// How many of these places are kept for roles above `Read`.
+const RESERVED: usize = 8;
+/// The most clients at once of one user, other than root and the server's own.
+const OF_ONE_USER: usize = 8;
+
+/// A control client, as the kernel knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) pid: u32,
+    pub(crate) uid: u32,
+    pub(crate) role: Role,
+    /// Whether it is root or the server's own user.
+    trusted: bool,
+}
+
+impl Caller {
+    /// Tells whether there is room for it beside those who are in.
+    pub(crate) fn has_room<'a>(&self, others: impl Iterator<Item = &'a Self>) -> bool {
+        let (mut all, mut of_its_user) = (0, 0);
+        for other in others {
+            all += 1;
+            of_its_user += usize::from(other.uid == self.uid);
+        }
+        let reserved = if self.role > Role::Read { 0 } else { RESERVED };
+        all < CLIENTS - reserved && (self.trusted || of_its_user < OF_ONE_USER)
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} of uid {}", self.pid, self.uid)
+    }
+}
+
 /// Who has which role, beside root and the server's own user, who may do everything.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access(Vec<(Role, Peer)>);
@@ -42,11 +79,16 @@ impl Access {
         self.0.push((role, peer));
     }
 
-    /// Returns the highest role of a process with these numbers.
-    pub(crate) fn role_of(&self, own: u32, uid: u32, gid: u32) -> Option<Role> {
-        if uid == 0 || uid == own {
-            return Some(Role::Admin);
-        }
+    /// Says who a client is that has a role; `own` is the user of the server.
+    pub(crate) fn admit(&self, own: u32, peer: &sys::Peer) -> Option<Caller> {
+        let sys::Peer { pid, uid, gid } = *peer;
+        let trusted = uid == 0 || uid == own;
+        let role = if trusted { Role::Admin } else { self.role_of(uid, gid)? };
+        Some(Caller { pid, uid, role, trusted })
+    }
+
+    /// Returns the highest role that was given to a process with these numbers.
+    fn role_of(&self, uid: u32, gid: u32) -> Option<Role> {
         let is = |peer: Peer| peer == Peer::User(uid) || peer == Peer::Group(gid);
         self.0.iter().filter(|(_, peer)| is(*peer)).map(|(role, _)| *role).max()
     }
@@ -100,13 +142,38 @@ mod tests {
     #[test]
     fn root_and_the_owner_may_do_everything_and_others_what_they_were_given() {
         let mut access = Access::default();
-        assert_eq!(access.role_of(1000, 0, 0), Some(Role::Admin));
-        assert_eq!(access.role_of(1000, 1000, 7), Some(Role::Admin));
-        assert_eq!(access.role_of(1000, 33, 33), None);
+        let role = |access: &Access, uid, gid| {
+            access.admit(1000, &sys::Peer { pid: 7, uid, gid }).map(|caller| caller.role)
+        };
+        assert_eq!(role(&access, 0, 0), Some(Role::Admin));
+        assert_eq!(role(&access, 1000, 7), Some(Role::Admin));
+        assert_eq!(role(&access, 33, 33), None);
         access.allow(Role::Read, Peer::Group(33));
         access.allow(Role::Operate, Peer::User(33));
-        assert_eq!(access.role_of(1000, 33, 33), Some(Role::Operate));
-        assert_eq!(access.role_of(1000, 34, 33), Some(Role::Read));
+        assert_eq!(role(&access, 33, 33), Some(Role::Operate));
+        assert_eq!(role(&access, 34, 33), Some(Role::Read));
+    }
+
+    #[test]
+    fn many_who_read_leave_room_for_those_who_operate() {
+        let caller = |uid, role| Caller { pid: 7, uid, role, trusted: uid == 0 };
+        let mut inside = Vec::new();
+        for uid in 1..=4 {
+            for _ in 0..20 {
+                let reader = caller(uid, Role::Read);
+                if reader.has_room(inside.iter()) {
+                    inside.push(reader);
+                }
+            }
+        }
+        assert_eq!(inside.len(), 24, "8 of each user, and not all places");
+        assert!(!caller(1, Role::Operate).has_room(inside.iter()), "it has its 8 already");
+        assert!(caller(5, Role::Operate).has_room(inside.iter()));
+        for _ in 0..8 {
+            assert!(caller(0, Role::Admin).has_room(inside.iter()));
+            inside.push(caller(0, Role::Admin));
+        }
+        assert!(!caller(0, Role::Admin).has_room(inside.iter()), "all 32 are taken");
     }
 
     #[test]

@@ -133,6 +133,7 @@ impl Spawner {
             self.tell(Entry::new(Entries::Refusal, verb, format!("{told_by}: {reason}")));
             return Err(reason);
         }
+        self.fulfil_wishes(); // who waits for the change before hears of that one
         self.change = Change::of(kind, clock::now());
         tracing::info!("{verb}, told by {told_by}");
         self.tell(Entry::new(Entries::Change, verb, format!("begins, told by {told_by}")));

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags};
 use serde::{Deserialize, Serialize};
 
-use super::access::{Access, Role};
+use super::access::{Access, Caller};
 use super::command::{Answer, Command};
 use super::handover::{ClientState, taken};
 use super::runtime_dir::RuntimeDir;
@@ -27,8 +27,6 @@ use crate::sys::unix_diag;
 
 /// The longest command line.
 const LONGEST: usize = 4096;
-/// The most clients at once; more are turned away.
-const CLIENTS: usize = 32;
 /// After so many clients their numbers begin again: what a token of the poller has room for.
 const NUMBERS: usize = 1 << 32;
 /// How long one client may take for its command and for reading the answer.
@@ -65,9 +63,7 @@ pub(super) struct Control {
 
 struct Client {
     stream: OwnedFd,
-    role: Role,
-    /// Who it is, for the log.
-    who: String,
+    caller: Caller,
     line: Vec<u8>,
     answer: Vec<u8>,
     part: Part,
@@ -116,10 +112,10 @@ impl Control {
     pub(super) fn resume(&mut self, state: ClientState, now: Duration) -> Result<()> {
         let ClientState { number, fd, part, line, answer } = state;
         let stream = taken(fd)?;
-        let Some((role, who)) = self.role_of(&stream) else { return Ok(()) };
+        let Some(caller) = self.caller_of(&stream) else { return Ok(()) };
         let is_timed = part == Part::Speaking || !answer.is_empty();
         let until = is_timed.then_some(now + PATIENCE);
-        self.clients.insert(number, Client { stream, role, who, line, answer, part, until });
+        self.clients.insert(number, Client { stream, caller, line, answer, part, until });
         self.next = self.next.max(number + 1) % NUMBERS;
         Ok(())
     }
@@ -163,29 +159,27 @@ impl Control {
                 return None;
             }
         };
-        let Some((role, who)) = self.role_of(&stream) else {
+        let Some(caller) = self.caller_of(&stream) else {
             if STRANGERS.allows() {
                 tracing::warn!("a control client of another user was turned away");
             }
             return None;
         };
-        if self.clients.len() == CLIENTS {
+        if !caller.has_room(self.clients.values().map(|client| &client.caller)) {
             return None;
         }
         let number = self.next;
         self.next = (number + 1) % NUMBERS;
         let (line, answer) = (Vec::new(), Vec::new());
         let (part, until) = (Part::Speaking, Some(now + PATIENCE));
-        let client = Client { stream, role, who, line, answer, part, until };
+        let client = Client { stream, caller, line, answer, part, until };
         Some((number, &self.clients.entry(number).or_insert(client).stream))
     }
 
     /// Asks the kernel who is at the other side (SO_PEERCRED, unix(7)).
-    fn role_of(&self, stream: &OwnedFd) -> Option<(Role, String)> {
+    fn caller_of(&self, stream: &OwnedFd) -> Option<Caller> {
         let peer = crate::sys::socket::peer(stream).ok()?;
-        let own = rustix::process::geteuid().as_raw();
-        let role = self.access.role_of(own, peer.uid, peer.gid)?;
-        Some((role, format!("process {} of uid {}", peer.pid, peer.uid)))
+        self.access.admit(rustix::process::geteuid().as_raw(), &peer)
     }
 
     /// Reads what a client says, or goes on sending what it asked for.
@@ -206,7 +200,7 @@ impl Control {
             Ok(None) => Heard::Nothing,
             Ok(Some(line)) => match serde_json::from_slice::<Command>(&line) {
                 Ok(command) => {
-                    let may = command.role() <= client.role;
+                    let may = command.role() <= client.caller.role;
                     client.part = Part::Waiting;
                     client.until = None;
                     Heard::Command(command, may)
@@ -220,7 +214,7 @@ impl Control {
     /// Returns who a client is, for the journal.
     pub(super) fn who(&self, number: usize) -> String {
         let client = self.clients.get(&number);
-        client.map_or_else(|| "a client".into(), |client| client.who.clone())
+        client.map_or_else(|| "a client".into(), |client| client.caller.to_string())
     }
 
     /// Answers a client; what does not fit now follows when the client has read some.

@@ -67,6 +67,8 @@ pub(crate) struct Spawner {
     wishes: Vec<Wish>,
     service: Service,
     started: Duration,
+    /// Whether it goes on in the place of a predecessor in this process.
+    succeeds: bool,
     upgrades: u64,
     /// Where this program was started from.
     program: PathBuf,
@@ -128,6 +130,7 @@ impl Spawner {
             wishes: Vec::new(),
             service: Service::of_this_process(),
             started: clock::now(),
+            succeeds: false,
             upgrades: 0,
             program: crate::sys::exec::own_path(),
             announce: setting.announce,
@@ -152,8 +155,7 @@ impl Spawner {
 
     /// Runs the pools until they are told to stop, or one cannot go on.
     pub(crate) fn run(mut self) -> Result<Stopped> {
-        let (verb, upgrades) =
-            if self.change.is_going_on() { ("goes on", 1.0) } else { ("starts", 0.0) };
+        let (verb, upgrades) = if self.succeeds { ("goes on", 1.0) } else { ("starts", 0.0) };
         let reason = format!("{} {verb}, bellwether {}", self.name, env!("CARGO_PKG_VERSION"));
         self.tell(Entry::new(Kind::Start, "operator", reason).with("replaced", upgrades));
         // Whoever died while this process became another program is not told of again.
@@ -309,6 +311,11 @@ impl Spawner {
             self.control.put_more(number, &entry);
             self.watch_client(number);
         }
+    }
+
+    /// The pools, without those of which nothing is left.
+    fn present(&self) -> impl Iterator<Item = &Pool> {
+        self.pools.iter().filter(|pool| !pool.has_retired())
     }
 
     /// Describes the server at this moment.

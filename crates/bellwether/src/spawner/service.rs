@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Spawner;
 use super::manager::Manager;
+use crate::address::Listener;
 use crate::journal::{Entry, Kind};
 use crate::pool::Pool;
 use crate::sys::clock;
@@ -29,8 +30,8 @@ pub(super) struct Service {
     is_behind: bool,
     /// Whether a handler has become ready since more time was asked for.
     progressed: bool,
-    /// The listeners in its custody, by pool and number, as we call them.
-    stored: BTreeMap<(usize, usize), RawFd>,
+    /// The listeners in its custody, by name, as we call them; none: it has them from a predecessor.
+    stored: BTreeMap<String, Vec<RawFd>>,
 }
 
 /// How far the server is, as a service manager sees it.
@@ -76,22 +77,30 @@ impl Service {
         self.progressed |= entry.kind == Kind::Ready;
     }
 
-    /// Gives the listeners of a pool into custody, as far as they are ours and not there yet.
-    fn keep(&mut self, number: usize, pool: &Pool) {
-        for (i, listener) in pool.listeners().iter().enumerate() {
-            let fd = listener.as_raw_fd();
-            let known = self.stored.get(&(number, i)).copied();
-            if listener.is_inherited() || known == Some(fd) {
+    /// Gives what is served into custody, and ends the custody of what no pool has any more.
+    fn keep(&mut self, served: &BTreeMap<String, Vec<&Listener>>) {
+        let gone: Vec<_> = self.stored.keys().filter(|it| !served.contains_key(*it)).collect();
+        gone.into_iter().for_each(|name| self.manager.unstore(name));
+        self.stored.retain(|name, _| served.contains_key(name));
+        for (name, listeners) in served {
+            let numbers: Vec<_> = listeners.iter().map(|it| it.as_raw_fd()).collect();
+            let known = self.stored.get(name);
+            if known == Some(&numbers) {
                 continue;
             }
-            let name = format!("bellwether-{}-{i}", pool.name());
-            if known.is_some() {
-                self.manager.unstore(&name); // it had to be opened anew
+            if known.is_some_and(|known| !known.is_empty()) {
+                self.manager.unstore(name); // it had to be opened anew
             }
-            self.manager.store(&name, &[listener.as_fd()]);
-            self.stored.insert((number, i), fd);
+            let fds: Vec<_> = listeners.iter().map(|it| it.as_fd()).collect();
+            self.manager.store(name, &fds);
+            self.stored.insert(name.clone(), numbers);
         }
     }
+}
+
+/// What a listener of a pool is called in custody.
+fn stored_name(pool: &Pool, listener: &Listener) -> String {
+    format!("bellwether-{}-{}", pool.name(), listener.address().replace("://", "-"))
 }
 
 impl Spawner {
@@ -109,8 +118,7 @@ impl Spawner {
         if !self.service.manager.is_there() {
             return;
         }
-        let pools = self.pools.iter().enumerate();
-        pools.for_each(|(number, pool)| self.service.keep(number, pool));
+        self.keep_listeners();
         let stage = self.stage();
         let begins = stage != self.service.stage;
         self.service.is_behind = !begins && now < self.service.quiet_until;
@@ -118,6 +126,30 @@ impl Spawner {
             self.service.quiet_until = now + PAUSE;
             self.service.stage = stage;
             self.tell_manager(begins);
+        }
+    }
+
+    /// Brings the custody of our own listeners up to date.
+    ///
+    /// A change does not touch it before it is over: it may still fail, and go back to a program
+    /// that knows nothing of new addresses. Nor does a stop: with systemd's
+    /// `FileDescriptorStorePreserve=` it decides whether clients may queue until the next start.
+    fn keep_listeners(&mut self) {
+        if self.stopping {
+            return;
+        }
+        let mut served: BTreeMap<String, Vec<&Listener>> = BTreeMap::new();
+        for pool in &self.pools {
+            for listener in pool.opened().filter(|listener| !listener.is_inherited()) {
+                served.entry(stored_name(pool, listener)).or_default().push(listener);
+            }
+        }
+        if self.change.is_going_on() {
+            for name in served.into_keys() {
+                self.service.stored.entry(name).or_default();
+            }
+        } else {
+            self.service.keep(&served);
         }
     }
 
@@ -164,7 +196,8 @@ impl Spawner {
         if let Some(error) = &self.verdict {
             return format!("ending: {error}");
         }
-        let pools: Vec<_> = match self.pools.as_slice() {
+        let pools: Vec<_> = self.present().collect();
+        let pools: Vec<_> = match pools.as_slice() {
             [pool] => vec![pool.in_short()],
             pools => pools.iter().map(|it| format!("{} {}", it.name(), it.in_short())).collect(),
         };

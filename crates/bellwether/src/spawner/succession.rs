@@ -173,6 +173,7 @@ impl Spawner {
         let mut spawner = Self::with(setting, control, pools)?;
         spawner.name = baton.name;
         spawner.started = baton.started;
+        spawner.succeeds = true;
         spawner.upgrades = baton.upgrades;
         spawner.service.resume();
         spawner.journal = baton.journal;

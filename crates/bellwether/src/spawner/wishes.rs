@@ -50,12 +50,7 @@ impl Spawner {
             }
             Command::Why {} => {
                 let why = Why {
-                    pools: self
-                        .pools
-                        .iter_mut()
-                        .map(Pool::report)
-                        .map(|it| (it.name, it.why))
-                        .collect(),
+                    pools: self.report().pools.into_iter().map(|it| (it.name, it.why)).collect(),
                     entries: self.journal.entries().cloned().collect(),
                 };
                 self.control.answer(client, &why);
@@ -106,10 +101,10 @@ impl Spawner {
 
     /// Finds the pools that a command is about; without a name all of them.
     fn pools_named(&self, name: Option<&str>) -> Result<Vec<usize>, String> {
-        let all = 0..self.pools.len();
+        let all = (0..self.pools.len()).filter(|&i| !self.pools[i].has_retired());
         let Some(name) = name else { return Ok(all.collect()) };
         let found: Vec<_> = all.filter(|&i| self.pools[i].name() == name).collect();
-        let names = || self.pools.iter().map(Pool::name).collect::<Vec<_>>().join(", ");
+        let names = || self.present().map(Pool::name).collect::<Vec<_>>().join(", ");
         if found.is_empty() {
             return Err(format!("there is no pool `{name}`; there are: {}", names()));
         }
@@ -199,11 +194,14 @@ impl Spawner {
     }
 
     fn pool_named(&self, name: &str) -> Option<&Pool> {
-        self.pools.iter().find(|pool| pool.name() == name)
+        self.present().find(|pool| pool.name() == name)
     }
 
     fn scaled(&self, pool: &str, scale: Scale, took_s: f64) -> Option<Answer> {
-        let pool = self.pool_named(pool)?;
+        let Some(pool) = self.pool_named(pool) else {
+            let reason = format!("pool `{pool}` is gone, the configuration has no such pool");
+            return Some(Answer::Failed { reason });
+        };
         if pool.phase() == Phase::Closing {
             let reason = format!("pool `{}` is {}", pool.name(), pool.state());
             return Some(Answer::Failed { reason });

@@ -55,6 +55,15 @@ fn assert_changes_nothing(run: &Run, way: Way, form: &str, reason: &str) {
     let failed = format!("{}: failed: ", way.verb());
     assert!(last[0].starts_with(&failed) && last[0].contains(reason), "{form}: {told:?}");
     assert!(last.iter().any(|it| it.contains("proves itself")), "{form}: {told:?}");
+    assert_starts_once(run);
+}
+
+/// Asserts that whoever came after the first program, or came back, has not begun anew.
+#[track_caller]
+fn assert_starts_once(run: &Run) {
+    let told = told(run, "start");
+    let starts = told.iter().filter(|it| it.contains(" starts, ")).count();
+    assert!(starts <= 1, "{told:?}");
 }
 
 #[test]

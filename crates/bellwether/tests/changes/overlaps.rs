@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::clients::Door;
-use crate::kit::{PATIENCE, Run, eventually};
+use crate::kit::{Hold, Launch, PATIENCE, Run, eventually, example};
 use crate::pool::start;
 use crate::way::{WAYS, Way, assert_answer, change, generation, members, scale, told, wait_calm};
 
@@ -29,6 +29,25 @@ fn of_two_changes_at_once_the_second_is_refused() {
             assert_answer(&first.answer(), "failed", &["the server stops"]);
         }
     }
+}
+
+#[test]
+fn who_waits_for_a_change_is_not_told_how_the_next_one_ended() {
+    // A copy, whose file is gone when it is asked for.
+    let script = "cp \"$0\" ./pool && exec ./pool \"$@\"";
+    let launch = Launch::of("/bin/sh").args(["-c", script]).arg(example("pool"));
+    let mut run = launch.args(["127.0.0.1:0", "handlers=1", "canary=10"]).start();
+    run.wait_ready(1);
+    std::fs::remove_file(run.path("pool")).unwrap();
+    let (mut first, mut second) = (run.control().knock(), run.control().knock());
+    run.status(); // both were let in before whoever asked this
+    let hold = Hold::stop(&[run.pid()]);
+    first.say(&json!({"verb": "upgrade"}));
+    second.say(&json!({"verb": "reload"}));
+    drop(hold);
+    assert_answer(&first.answer(), "failed", &["cannot be opened"]);
+    assert_answer(&second.answer(), "done", &["generation 2"]);
+    run.stop();
 }
 
 #[test]

@@ -63,11 +63,22 @@ impl Control {
         Pending(stream.unwrap_or_else(|error| panic!("cannot say {command}: {error}")))
     }
 
+    /// Connects, and says nothing yet.
+    #[track_caller]
+    pub fn knock(&self) -> Pending {
+        Pending(self.connect(CHANGE).unwrap_or_else(|error| panic!("cannot connect: {error}")))
+    }
+
     fn say(&self, command: &Value, patience: Duration) -> io::Result<BufReader<UnixStream>> {
-        let mut stream = UnixStream::connect(self.socket()?)?;
+        let mut stream = self.connect(patience)?;
+        stream.get_mut().write_all(format!("{command}\n").as_bytes())?;
+        Ok(stream)
+    }
+
+    fn connect(&self, patience: Duration) -> io::Result<BufReader<UnixStream>> {
+        let stream = UnixStream::connect(self.socket()?)?;
         stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(ANSWER))?;
-        stream.write_all(format!("{command}\n").as_bytes())?;
         Ok(BufReader::new(stream))
     }
 
@@ -87,6 +98,12 @@ impl Control {
 pub struct Pending(BufReader<UnixStream>);
 
 impl Pending {
+    /// Says a command where nothing was said before.
+    #[track_caller]
+    pub fn say(&mut self, command: &Value) {
+        self.0.get_mut().write_all(format!("{command}\n").as_bytes()).expect("a server that hears");
+    }
+
     /// The next line of the answer.
     #[track_caller]
     pub fn answer(&mut self) -> Value {

@@ -1,8 +1,9 @@
 //! A web server whose answers take as long as the client says; for tests.
 //!
 //! `web ADDRESS [handlers=N] [max_requests=N] [soft=MS] [canary=MS] [record=FILE]`. The path says what to do: `/stuck`
-//! never answers, `/echo` answers with the body of the request, `/extend` does so and takes an hour
-//! for it if need be, `/deadline` tells whether there is one, `/N` is a request of the ledger.
+//! never answers, `/switch` agrees to speak something else from there on, `/echo` answers with the
+//! body of the request, `/extend` does so and takes an hour for it if need be, `/deadline` tells
+//! whether there is one, `/N` is a request of the ledger.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -32,7 +33,9 @@ async fn serve(
     record: Option<&Path>,
 ) -> Result<::http::Response<String>, Infallible> {
     let deadline = request.extensions().get::<Deadline>().cloned();
-    let answer = match request.uri().path() {
+    let path = request.uri().path().to_owned();
+    let answer = match path.as_str() {
+        "/switch" => String::new(),
         "/stuck" => std::future::pending().await,
         "/echo" => text_of(request.into_body()).await,
         "/extend" => {
@@ -45,7 +48,12 @@ async fn serve(
             Err(_) => format!("unknown: {other}"),
         },
     };
-    Ok(::http::Response::new(answer))
+    let response = ::http::Response::builder();
+    let response = match path.as_str() {
+        "/switch" => response.status(101).header("connection", "upgrade").header("upgrade", "echo"),
+        _ => response,
+    };
+    Ok(response.body(answer).unwrap_or_default())
 }
 
 /// Serves a request of the ledger: recorded at its start and at its end.
