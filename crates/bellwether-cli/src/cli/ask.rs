@@ -14,6 +14,11 @@ Exit status:
   75  not done: the server does something else now; try again later
   77  not allowed: the server is another user's";
 
+/// The exit statuses of what may cut requests.
+fn exit_status_of_leaving() -> String {
+    EXIT_STATUS.replace("  64", "  3   done, but connections were cut\n  64")
+}
+
 const SCALE: &str = "\
 Examples:
   bellwether scale 8                 eight handlers
@@ -69,9 +74,9 @@ pub(crate) enum Ask {
     /// Sockets, process number and counts stay; all handlers are replaced as by `reload`.
     #[command(after_help = format!("{UPGRADE}\n\n{EXIT_STATUS}"))]
     Upgrade(Target),
-    #[command(after_help = format!("{DRAIN}\n\n{EXIT_STATUS}"))]
+    #[command(after_help = format!("{DRAIN}\n\n{}", exit_status_of_leaving()))]
     Drain(DrainOrder),
-    #[command(after_help = format!("{STOP}\n\n{EXIT_STATUS}"))]
+    #[command(after_help = format!("{STOP}\n\n{}", exit_status_of_leaving()))]
     Stop(StopOrder),
     #[command(after_help = format!("{EVENTS}\n\n{EXIT_STATUS}"))]
     Events(EventsQuestion),

@@ -53,6 +53,8 @@ fn what_a_running_server_can_be_told_has_its_own_statuses() {
             assert!(text.contains(words), "no {words:?} in {verb}:\n{text}");
         }
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        let may_cut = ["drain", "stop"].contains(&verb);
+        assert_eq!(text.contains("\n  3   done, but connections were cut\n"), may_cut, "{text}");
     }
 }
 
