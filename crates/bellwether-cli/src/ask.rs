@@ -11,6 +11,7 @@ use crate::cli::ask::{Ask, Target};
 use crate::ending::{CUT, Ending};
 use crate::events;
 use crate::output::{print, unprinted};
+use crate::refusal;
 use crate::words::clean;
 
 /// How long a person waits without being told for what.
@@ -18,6 +19,10 @@ const SILENCE: Duration = Duration::from_secs(2);
 
 /// Asks or tells, and prints what comes of it.
 pub(crate) fn run(ask: &Ask) -> Result<(), Ending> {
+    refusal::in_json(ask.target().json, answer(ask))
+}
+
+fn answer(ask: &Ask) -> Result<(), Ending> {
     match ask {
         Ask::Scale(order) => {
             let (pool, count) = (order.pool.as_deref(), order.handlers);

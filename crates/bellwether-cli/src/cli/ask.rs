@@ -88,10 +88,26 @@ pub(crate) enum Ask {
     Why(Target),
 }
 
+impl Ask {
+    /// Which server is asked or told.
+    pub(crate) const fn target(&self) -> &Target {
+        match self {
+            Self::Scale(order) => &order.target,
+            Self::Drain(order) => &order.target,
+            Self::Stop(order) => &order.target,
+            Self::Events(question) => &question.target,
+            Self::Reload(target) | Self::Upgrade(target) | Self::Why(target) => target,
+        }
+    }
+}
+
 /// Which server, and how its answer is printed.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
     /// Print JSON with stable keys, a line each.
+    ///
+    /// What is not done is {"result":"refused","reason":"…"}, failed, denied, or error where no
+    /// server has answered.
     #[arg(long)]
     pub(crate) json: bool,
 
