@@ -64,9 +64,10 @@ fn subject(order: &Units) -> Result<(PathBuf, Config), Ending> {
     let Some(path) = order.file.find() else {
         return Ok((SYSTEM_WIDE.into(), Config::default()));
     };
-    let (config, _) = order.file.load()?;
     let path = std::path::absolute(path)
         .map_err(|source| Error::System { doing: "name the file".into(), source })?;
+    // From an absolute path all others of the file are made absolute.
+    let (config, _) = File { file: Some(path.clone()) }.load()?;
     Ok((path, config))
 }
 

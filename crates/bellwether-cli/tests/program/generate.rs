@@ -228,6 +228,21 @@ fn sockets_are_one_unit_a_pool_with_its_name() {
 }
 
 #[test]
+fn a_socket_file_is_named_from_the_root_whatever_the_file_says() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("etc")).unwrap();
+    let near = "[pool.web]\nlisten = ['unix:web.sock']\n";
+    for (file, path) in [("bellwether.toml", "web.sock"), ("etc/shop.toml", "etc/web.sock")] {
+        fs::write(folder.path().join(file), near).unwrap();
+        let units = generate(&folder, &["systemd", "--socket", "-c", file]);
+        let listen = format!("ListenStream={}", text(&folder.path().join(path)));
+        assert_lines(&units, &[&listen]);
+    }
+    let found = generate(&folder, &["systemd"]);
+    assert_lines(&found, &[&format!("ReadWritePaths={}", text(folder.path()))]);
+}
+
+#[test]
 fn systemd_finds_the_units_right_and_the_service_closed() {
     if !has("systemd-analyze") {
         return;
