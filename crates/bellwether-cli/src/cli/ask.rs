@@ -66,12 +66,17 @@ pub(crate) enum Ask {
     ///
     /// The new ones are started beside the old, which leave when enough of the new are ready. If
     /// those do not become ready, or die soon, the old ones stay and nothing has changed.
+    ///
+    /// A server made by `start` reads its configuration file anew; one made by `serve` keeps its
+    /// flags. The server's name cannot change. What `scale` said holds until `scale auto`, over
+    /// reloads too.
     #[command(after_help = format!("{RELOAD}\n\n{EXIT_STATUS}"))]
     Reload(Target),
     /// Replace the program that runs by the one installed now.
     ///
     /// The new program first shows that it can take over. If it cannot, nothing has changed.
-    /// Sockets, process number and counts stay; all handlers are replaced as by `reload`.
+    /// Sockets, process number and counts stay; all handlers are replaced as by `reload`, and a
+    /// server made by `start` reads its configuration file anew, too.
     #[command(after_help = format!("{UPGRADE}\n\n{EXIT_STATUS}"))]
     Upgrade(Target),
     #[command(after_help = format!("{DRAIN}\n\n{}", exit_status_of_leaving()))]
@@ -136,6 +141,9 @@ pub(crate) struct ScaleOrder {
 }
 
 /// Let pools finish what they have and take nothing new; the server stays.
+///
+/// A drained pool does not come back by `scale` or `reload` (where its file is read anew it stays
+/// drained, too), only with a restart of the server.
 #[derive(Debug, Args)]
 pub(crate) struct DrainOrder {
     /// Which pool [default: all].

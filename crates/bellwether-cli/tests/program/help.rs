@@ -59,6 +59,20 @@ fn what_a_running_server_can_be_told_has_its_own_statuses() {
 }
 
 #[test]
+fn a_change_tells_what_it_reads_and_what_stays() {
+    for (command, words) in [
+        ("reload", &["configuration file anew", "name cannot change", "until `scale auto`"][..]),
+        ("upgrade", &["configuration file anew"]),
+        ("drain", &["does not come back", "only with a restart"]),
+        ("serve", &["still being sent counts"]),
+    ] {
+        let text = String::from_utf8(run(&[command, "--help"]).stdout).unwrap();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.iter().all(|it| text.contains(it)), "{words:?} are not in:\n{text}");
+    }
+}
+
+#[test]
 fn nothing_to_do_is_a_wrong_command_line() {
     let output = run(&[]);
     assert_eq!(output.status.code(), Some(64));
