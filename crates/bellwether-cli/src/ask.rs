@@ -25,9 +25,9 @@ pub(crate) fn run(ask: &Ask) -> Result<(), Ending> {
 fn answer(ask: &Ask) -> Result<(), Ending> {
     match ask {
         Ask::Scale(order) => {
-            let (pool, count) = (order.pool.as_deref(), order.handlers);
-            let what = format!("for {count} handlers to be ready");
-            finish(&order.target, remote::scale(name(&order.target), pool, count)?, &what)
+            let pool = order.pool.as_deref();
+            let pending = remote::scale(name(&order.target), pool, order.handlers)?;
+            finish(&order.target, pending, "for the handlers to be ready")
         }
         Ask::Reload(target) => {
             let what = "for the new handlers to be ready and the old ones to leave";
