@@ -8,9 +8,10 @@ use bellwether::Error;
 use bellwether::remote::{self, Done, Pending};
 
 use crate::cli::ask::{Ask, Target};
-use crate::ending::Ending;
+use crate::ending::{CUT, Ending};
 use crate::events;
 use crate::output::{print, unprinted};
+use crate::refusal;
 use crate::words::clean;
 
 /// How long a person waits without being told for what.
@@ -18,11 +19,15 @@ const SILENCE: Duration = Duration::from_secs(2);
 
 /// Asks or tells, and prints what comes of it.
 pub(crate) fn run(ask: &Ask) -> Result<(), Ending> {
+    refusal::in_json(ask.target().json, answer(ask))
+}
+
+fn answer(ask: &Ask) -> Result<(), Ending> {
     match ask {
         Ask::Scale(order) => {
-            let (pool, count) = (order.pool.as_deref(), order.handlers);
-            let what = format!("for {count} handlers to be ready");
-            finish(&order.target, remote::scale(name(&order.target), pool, count)?, &what)
+            let pool = order.pool.as_deref();
+            let pending = remote::scale(name(&order.target), pool, order.handlers)?;
+            finish(&order.target, pending, "for the handlers to be ready")
         }
         Ask::Reload(target) => {
             let what = "for the new handlers to be ready and the old ones to leave";
@@ -34,11 +39,11 @@ pub(crate) fn run(ask: &Ask) -> Result<(), Ending> {
         }
         Ask::Drain(order) => {
             let pending = remote::drain(name(&order.target), order.pool.as_deref())?;
-            finish(&order.target, pending, "for running requests to finish")
+            leave(&order.target, pending)
         }
         Ask::Stop(order) => {
             let pending = remote::stop(name(&order.target), order.now)?;
-            finish(&order.target, pending, "for running requests to finish")
+            leave(&order.target, pending)
         }
         Ask::Events(question) => events::run(question),
         Ask::Why(target) => events::why(target),
@@ -49,20 +54,29 @@ fn name(target: &Target) -> Option<&str> {
     target.name.as_deref()
 }
 
+/// Waits until requests are finished; like the server, says by the exit status that some were cut.
+fn leave(target: &Target, pending: Pending) -> Result<(), Ending> {
+    let done = done(target, pending, "for running requests to finish")?;
+    print(&told(&done, target.json)?)?;
+    if done.cut == 0 { Ok(()) } else { Err(Ending::Said(CUT)) }
+}
+
 /// Waits until the server has done it, and prints that.
-fn finish(target: &Target, mut pending: Pending, what: &str) -> Result<(), Ending> {
+fn finish(target: &Target, pending: Pending, what: &str) -> Result<(), Ending> {
+    print(&told(&done(target, pending, what)?, target.json)?)
+}
+
+/// Waits until the server has done it; a person is told for what.
+fn done(target: &Target, mut pending: Pending, what: &str) -> Result<Done, Ending> {
     let is_watched = !target.json && std::io::stderr().is_terminal();
     let early = if is_watched { pending.wait_for(SILENCE)? } else { None };
-    let done = match early {
-        Some(done) => done,
-        None => {
-            if is_watched {
-                tell_waiting(what);
-            }
-            pending.wait()?
-        }
-    };
-    print(&told(&done, target.json)?)
+    if let Some(done) = early {
+        return Ok(done);
+    }
+    if is_watched {
+        tell_waiting(what);
+    }
+    Ok(pending.wait()?)
 }
 
 fn tell_waiting(what: &str) {

@@ -9,6 +9,9 @@ use bellwether::{Error, upgrade};
 /// The exit status for what should not have happened (EX_SOFTWARE of sysexits.h).
 const BUG: u8 = 70;
 
+/// The exit status of a server that was stopped as told, but not without cutting somebody off.
+pub(crate) const CUT: u8 = 3;
+
 /// Why the program ends before its work is done.
 #[derive(Debug)]
 pub(crate) enum Ending {

@@ -12,6 +12,7 @@ mod generate;
 mod log;
 mod output;
 mod page;
+mod refusal;
 mod serve;
 mod status;
 mod welcome;

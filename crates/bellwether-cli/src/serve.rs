@@ -11,7 +11,7 @@ use crate::config::rules::problems;
 use crate::config::settings::PoolSettings;
 use crate::config::written::{Name, Written};
 use crate::config::{Allow, Config, File, Grant};
-use crate::ending::Ending;
+use crate::ending::{CUT, Ending};
 use crate::files::{Files, Folder};
 use crate::log;
 use crate::welcome::Welcome;
@@ -20,9 +20,6 @@ const ADDRESS: &str = "127.0.0.1:8080";
 
 /// The name of a server whose file gives none.
 const NAMELESS: &str = "bellwether";
-
-/// The exit status of a server that was stopped as told, but not without cutting somebody off.
-const CUT: u8 = 3;
 
 /// The name of the only pool of `serve`.
 const POOL: &str = "web";

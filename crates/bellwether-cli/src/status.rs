@@ -8,10 +8,15 @@ use bellwether::remote;
 use crate::cli::Status;
 use crate::ending::Ending;
 use crate::output::{print, unprinted};
+use crate::refusal;
 use text::Text;
 
 /// Asks a server how it is and prints its answer.
 pub(crate) fn run(question: &Status) -> Result<(), Ending> {
+    refusal::in_json(question.json, answer(question))
+}
+
+fn answer(question: &Status) -> Result<(), Ending> {
     let report = remote::status(question.name.as_deref())?;
     if question.json {
         let json = serde_json::to_string_pretty(&report).map_err(unprinted)?;

@@ -14,6 +14,11 @@ Exit status:
   75  not done: the server does something else now; try again later
   77  not allowed: the server is another user's";
 
+/// The exit statuses of what may cut requests.
+fn exit_status_of_leaving() -> String {
+    EXIT_STATUS.replace("  64", "  3   done, but connections were cut\n  64")
+}
+
 const SCALE: &str = "\
 Examples:
   bellwether scale 8                 eight handlers
@@ -61,17 +66,22 @@ pub(crate) enum Ask {
     ///
     /// The new ones are started beside the old, which leave when enough of the new are ready. If
     /// those do not become ready, or die soon, the old ones stay and nothing has changed.
+    ///
+    /// A server made by `start` reads its configuration file anew; one made by `serve` keeps its
+    /// flags. The server's name cannot change. What `scale` said holds until `scale auto`, over
+    /// reloads too.
     #[command(after_help = format!("{RELOAD}\n\n{EXIT_STATUS}"))]
     Reload(Target),
     /// Replace the program that runs by the one installed now.
     ///
     /// The new program first shows that it can take over. If it cannot, nothing has changed.
-    /// Sockets, process number and counts stay; all handlers are replaced as by `reload`.
+    /// Sockets, process number and counts stay; all handlers are replaced as by `reload`, and a
+    /// server made by `start` reads its configuration file anew, too.
     #[command(after_help = format!("{UPGRADE}\n\n{EXIT_STATUS}"))]
     Upgrade(Target),
-    #[command(after_help = format!("{DRAIN}\n\n{EXIT_STATUS}"))]
+    #[command(after_help = format!("{DRAIN}\n\n{}", exit_status_of_leaving()))]
     Drain(DrainOrder),
-    #[command(after_help = format!("{STOP}\n\n{EXIT_STATUS}"))]
+    #[command(after_help = format!("{STOP}\n\n{}", exit_status_of_leaving()))]
     Stop(StopOrder),
     #[command(after_help = format!("{EVENTS}\n\n{EXIT_STATUS}"))]
     Events(EventsQuestion),
@@ -83,10 +93,26 @@ pub(crate) enum Ask {
     Why(Target),
 }
 
+impl Ask {
+    /// Which server is asked or told.
+    pub(crate) const fn target(&self) -> &Target {
+        match self {
+            Self::Scale(order) => &order.target,
+            Self::Drain(order) => &order.target,
+            Self::Stop(order) => &order.target,
+            Self::Events(question) => &question.target,
+            Self::Reload(target) | Self::Upgrade(target) | Self::Why(target) => target,
+        }
+    }
+}
+
 /// Which server, and how its answer is printed.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
     /// Print JSON with stable keys, a line each.
+    ///
+    /// What is not done is {"result":"refused","reason":"…"}, failed, denied, or error where no
+    /// server has answered.
     #[arg(long)]
     pub(crate) json: bool,
 
@@ -115,6 +141,9 @@ pub(crate) struct ScaleOrder {
 }
 
 /// Let pools finish what they have and take nothing new; the server stays.
+///
+/// A drained pool does not come back by `scale` or `reload` (where its file is read anew it stays
+/// drained, too), only with a restart of the server.
 #[derive(Debug, Args)]
 pub(crate) struct DrainOrder {
     /// Which pool [default: all].

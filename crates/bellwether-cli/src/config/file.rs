@@ -71,9 +71,14 @@ impl File {
         self.file.clone().or_else(|| places.into_iter().find(|place| place.exists()))
     }
 
+    /// Finds the file, or says that there is none.
+    pub(crate) fn found(&self) -> Result<PathBuf, Ending> {
+        self.find().ok_or_else(nowhere)
+    }
+
     /// Reads a file and judges it.
     pub(super) fn read(&self) -> Result<Outcome, Ending> {
-        let path = self.find().ok_or_else(nowhere)?;
+        let path = self.found()?;
         let bytes = bytes_of(&path).map_err(|problem| unreadable(&path, &problem))?;
         Ok(judged(path, bytes))
     }

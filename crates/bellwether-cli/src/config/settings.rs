@@ -90,6 +90,8 @@ pub(crate) struct PoolSettings {
     pub(crate) soft_deadline: Option<Time>,
 
     /// When a handler is ended because a request takes too long [default: never].
+    ///
+    /// A response that is still being sent counts: large downloads by slow clients are cut.
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) hard_deadline: Option<Time>,
 

@@ -50,12 +50,19 @@ fn or_dash(number: Option<impl ToString>) -> String {
     number.map_or_else(|| "-".into(), |number| number.to_string())
 }
 
-/// The cause of an exit, the reason, the rule and the numbers that went into it.
+/// The cause of an exit, the reason, the rule unless it is the cause, and the numbers that went into
+/// it.
 fn reason(entry: &Entry) -> String {
-    let cause = entry.cause.map_or_else(String::new, |cause| format!("{cause}: "));
-    let numbers = entry.inputs.iter().map(|(name, value)| format!(", {name} {}", figure(*value)));
-    let numbers: String = numbers.collect();
-    clean(&format!("{cause}{} ({}{numbers})", entry.reason, entry.rule))
+    let Entry { cause, rule, inputs, reason, .. } = entry;
+    let cause = cause.map(|cause| cause.to_string());
+    let rule = Some(rule.clone()).filter(|rule| cause.as_ref() != Some(rule));
+    let numbers = inputs.iter().map(|(name, value)| format!("{name} {}", figure(*value)));
+    let evidence: Vec<_> = rule.into_iter().chain(numbers).collect();
+    let cause = cause.map_or_else(String::new, |cause| format!("{cause}: "));
+    if evidence.is_empty() {
+        return clean(&format!("{cause}{reason}"));
+    }
+    clean(&format!("{cause}{reason} ({})", evidence.join(", ")))
 }
 
 #[cfg(test)]
@@ -89,6 +96,17 @@ mod tests {
 02:13:20.000   crash-loop -           -       -    -  it began (start)
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_cause_that_is_the_rule_is_told_once() {
+        let check = |inputs: Value, expected: &str| {
+            let exit =
+                json!({"cause": "drain", "rule": "drain", "reason": "exited", "inputs": inputs});
+            assert_eq!(reason(&entry(exit)), expected);
+        };
+        check(json!({}), "drain: exited");
+        check(json!({"age_s": 3.0, "requests": 2}), "drain: exited (age_s 3, requests 2)");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! systemd units for a configuration file: a hardened service, and a socket for each pool.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,20 +55,34 @@ fn units(order: &Units) -> Result<Vec<Unit>, Ending> {
     let names: Vec<_> = sockets.iter().map(|(name, _)| name.as_str()).collect();
     let program = std::env::current_exe()
         .map_err(|source| Error::System { doing: "find this program".into(), source })?;
-    let text = service(name, &config, &names, &program, &file);
+    let note =
+        if is_to_be_written(order) { format!("# Note: {}.\n", note()) } else { String::new() };
+    let text = service(name, &config, &names, &program, &file).replace("@note@", &note);
     Ok(std::iter::once((format!("{name}.service"), text)).chain(sockets).collect())
 }
 
 /// The file and its settings; where none is named and none is found, those of an empty one that is
-/// yet to be written.
+/// yet to be written. Sockets cannot be made of that.
 fn subject(order: &Units) -> Result<(PathBuf, Config), Ending> {
-    let Some(path) = order.file.find() else {
+    if is_to_be_written(order) {
+        // With standard error gone, the unit says it alone.
+        let _ = std::io::stderr().write_all(format!("note: {}\n", note()).as_bytes());
         return Ok((SYSTEM_WIDE.into(), Config::default()));
-    };
-    let (config, _) = order.file.load()?;
-    let path = std::path::absolute(path)
+    }
+    let path = std::path::absolute(order.file.found()?)
         .map_err(|source| Error::System { doing: "name the file".into(), source })?;
+    // From an absolute path all others of the file are made absolute.
+    let (config, _) = File { file: Some(path.clone()) }.load()?;
     Ok((path, config))
+}
+
+/// Tells whether the unit is for a file that is yet to be written.
+fn is_to_be_written(order: &Units) -> bool {
+    !order.socket && order.file.find().is_none()
+}
+
+fn note() -> String {
+    format!("there is no configuration file here; this is for {SYSTEM_WIDE}, yet to be written")
 }
 
 fn service(name: &str, config: &Config, sockets: &[&str], program: &Path, file: &Path) -> String {

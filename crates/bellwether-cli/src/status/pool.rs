@@ -63,10 +63,11 @@ fn handler(f: &mut fmt::Formatter<'_>, it: &HandlerStatus) -> fmt::Result {
 /// What should not be, and mostly is not.
 fn oddities(f: &mut fmt::Formatter<'_>, it: &HandlerStatus) -> fmt::Result {
     if it.panics > 0 {
-        writeln!(f, "slot {}: {} connections ended by a panic", it.slot, it.panics)?;
+        let connections = counted(it.panics, "connection");
+        writeln!(f, "slot {}: {connections} ended by a panic", it.slot)?;
     }
     if it.accept_errors > 0 {
-        writeln!(f, "slot {}: accept failed {} times", it.slot, it.accept_errors)?;
+        writeln!(f, "slot {}: accept failed {}", it.slot, counted(it.accept_errors, "time"))?;
     }
     if it.corrupt {
         writeln!(f, "slot {}: its telemetry contradicts itself", it.slot)?;
@@ -100,9 +101,10 @@ fn sums(f: &mut fmt::Formatter<'_>, it: &Totals) -> fmt::Result {
 
 fn why(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Result {
     let PoolStatus { min, max, want, why, threads, notification, .. } = pool;
-    let range = if min == max { String::new() } else { format!(" ({min}..{max})") };
-    let each = if *threads == 1 { "1 thread" } else { &format!("{threads} threads") };
-    writeln!(f, "wanted      {want} handlers{range} of {each}, notification {notification}")?;
+    let is_fixed = min == want && max == want;
+    let range = if is_fixed { String::new() } else { format!(" ({min}..{max})") };
+    let (handlers, each) = (counted(*want as u64, "handler"), counted(*threads as u64, "thread"));
+    writeln!(f, "wanted      {handlers}{range} of {each}, notification {notification}")?;
     writeln!(f, "because     {}", clean(why))
 }
 
@@ -117,7 +119,31 @@ fn wait(f: &mut fmt::Formatter<'_>, waits: &Waits) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Display;
+
     use super::*;
+
+    /// What is written about the numbers of handlers that are wanted.
+    struct Wanted(PoolStatus);
+
+    impl Display for Wanted {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            why(f, &self.0)
+        }
+    }
+
+    #[test]
+    fn the_limits_are_shown_where_they_are_not_the_number_wanted() {
+        let check = |min: usize, max: usize, want: usize, expected: &str| {
+            let mut pool = PoolStatus::default();
+            (pool.min, pool.max, pool.want, pool.threads) = (min, max, want, 1);
+            let text = Wanted(pool).to_string();
+            assert!(text.contains(&format!("wanted      {expected} of 1 thread,")), "{text}");
+        };
+        check(1, 1, 1, "1 handler");
+        check(2, 8, 2, "2 handlers (2..8)");
+        check(4, 4, 2, "2 handlers (4..4)");
+    }
 
     #[test]
     fn a_long_address_keeps_its_end() {

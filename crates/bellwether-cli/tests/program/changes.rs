@@ -88,6 +88,30 @@ fn the_second_of_two_changes_is_not_done_and_says_why() {
     assert_told(&first.wait_with_output().unwrap(), 70, &["the server stops"]);
 }
 
+/// Asserts what a program reads on standard output, and the exit status.
+#[track_caller]
+fn assert_refused_in_json(output: &Output, status: i32, result: &str, word: &str) {
+    assert_eq!(output.status.code(), Some(status));
+    let read: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(read["result"], result);
+    assert!(read["reason"].as_str().unwrap().contains(word), "{read}");
+}
+
+#[test]
+fn a_program_reads_as_json_why_something_was_not_done() {
+    let mut run = serve(SLOW);
+    let first = begin(&run, &["reload", "--json"]);
+    wait_for_change(&run);
+    let refused = ask(&run, &["scale", "web", "3", "--json"]);
+    assert_refused_in_json(&refused, 75, "refused", "web");
+    assert_refused_in_json(&ask(&run, &["drain", "--json"]), 75, "refused", "until it is over");
+    run.stop();
+    assert_refused_in_json(&first.wait_with_output().unwrap(), 70, "failed", "the server stops");
+    for question in ["status", "why", "events", "stop"] {
+        assert_refused_in_json(&ask(&run, &[question, "--json"]), 69, "error", "no server runs");
+    }
+}
+
 #[test]
 fn ctrl_c_ends_the_waiting_and_not_the_change() {
     let mut run = serve(&["--canary", "500ms"]);

@@ -198,10 +198,20 @@ fn a_service_of_a_file_that_is_yet_to_be_written_has_the_defaults() {
     if Path::new("/etc/bellwether/bellwether.toml").exists() {
         return;
     }
-    let unit = generate(&folder(), &["systemd"]);
+    let folder = folder();
+    let output = run(&folder, &["systemd"]);
+    let (unit, said) = (String::from_utf8_lossy(&output.stdout), output.stderr);
+    assert!(output.status.success());
+    for words in [&unit, &String::from_utf8_lossy(&said)] {
+        assert!(words.contains("there is no configuration file here"), "{words}");
+    }
     let start = format!("ExecStart={PROGRAM} start -c /etc/bellwether/bellwether.toml");
     let lines = [&start, "TimeoutStopSec=45s", "PrivateUsers=yes", "CapabilityBoundingSet="];
     assert_lines(&unit, &lines);
+    let output = run(&folder, &["systemd", "--socket"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(66), "{said}");
+    assert!(output.stdout.is_empty() && said.contains("name a file with -c FILE"), "{said}");
 }
 
 #[test]
@@ -225,6 +235,21 @@ fn sockets_are_one_unit_a_pool_with_its_name() {
     let service = read("shop.service");
     let lines = ["Requires=shop-web.socket", "Requires=shop-api.socket", "PrivateUsers=yes"];
     assert_lines(&service, &lines);
+}
+
+#[test]
+fn a_socket_file_is_named_from_the_root_whatever_the_file_says() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("etc")).unwrap();
+    let near = "[pool.web]\nlisten = ['unix:web.sock']\n";
+    for (file, path) in [("bellwether.toml", "web.sock"), ("etc/shop.toml", "etc/web.sock")] {
+        fs::write(folder.path().join(file), near).unwrap();
+        let units = generate(&folder, &["systemd", "--socket", "-c", file]);
+        let listen = format!("ListenStream={}", text(&folder.path().join(path)));
+        assert_lines(&units, &[&listen]);
+    }
+    let found = generate(&folder, &["systemd"]);
+    assert_lines(&found, &[&format!("ReadWritePaths={}", text(folder.path()))]);
 }
 
 #[test]

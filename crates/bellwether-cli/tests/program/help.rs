@@ -53,6 +53,22 @@ fn what_a_running_server_can_be_told_has_its_own_statuses() {
             assert!(text.contains(words), "no {words:?} in {verb}:\n{text}");
         }
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        let may_cut = ["drain", "stop"].contains(&verb);
+        assert_eq!(text.contains("\n  3   done, but connections were cut\n"), may_cut, "{text}");
+    }
+}
+
+#[test]
+fn a_change_tells_what_it_reads_and_what_stays() {
+    for (command, words) in [
+        ("reload", &["configuration file anew", "name cannot change", "until `scale auto`"][..]),
+        ("upgrade", &["configuration file anew"]),
+        ("drain", &["does not come back", "only with a restart"]),
+        ("serve", &["still being sent counts"]),
+    ] {
+        let text = String::from_utf8(run(&[command, "--help"]).stdout).unwrap();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.iter().all(|it| text.contains(it)), "{words:?} are not in:\n{text}");
     }
 }
 

@@ -7,14 +7,18 @@ use std::net::TcpStream;
 use crate::clients::connect;
 use crate::kit::run::Signal;
 use crate::kit::{Hold, PATIENCE, Run, assert_quiescent, eventually};
-use crate::stage::{serve, serving};
+use crate::stage::{ask, serve, serving};
 
 /// Far more than the buffers of both sockets hold.
 const SIZE: usize = 64 << 20;
 
 /// Starts a server of one big file.
 fn serve_file() -> Run {
-    let launch = serving();
+    serve_file_with(&[])
+}
+
+fn serve_file_with(arguments: &[&str]) -> Run {
+    let launch = serving().args(arguments);
     let site = launch.path("site");
     std::fs::create_dir(&site).unwrap();
     File::create(site.join("big")).unwrap().set_len(SIZE as u64).unwrap();
@@ -75,14 +79,36 @@ fn a_second_signal_cuts_what_is_left_and_says_how_much() {
     assert_cut(&mut run, download);
 }
 
+/// Asserts that a command says on its own that it has cut a download.
+#[track_caller]
+fn assert_told_of_cut(run: &Run, arguments: &[&str]) {
+    let output = ask(run, arguments);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("1 connection was cut"), "{said}");
+}
+
+#[test]
+fn a_stop_at_once_says_by_its_exit_status_that_somebody_was_cut() {
+    let mut run = serve_file();
+    let download = begin_download(&run);
+    run.processes();
+    assert_told_of_cut(&run, &["stop", "--now"]);
+    assert_cut(&mut run, download);
+}
+
+#[test]
+fn a_drain_and_a_stop_say_by_their_exit_status_that_somebody_was_cut() {
+    for verb in ["drain", "stop"] {
+        let run = serve_file_with(&["--stop-grace", "0"]);
+        let _download = begin_download(&run);
+        assert_told_of_cut(&run, &[verb]);
+    }
+}
+
 #[test]
 fn the_stop_grace_is_what_was_typed() {
-    let launch = serving().args(["--stop-grace", "0"]);
-    let site = launch.path("site");
-    std::fs::create_dir(&site).unwrap();
-    File::create(site.join("big")).unwrap().set_len(SIZE as u64).unwrap();
-    let mut run = launch.arg(&site).start();
-    run.wait_ready(2);
+    let mut run = serve_file_with(&["--stop-grace", "0"]);
     let download = begin_download(&run);
     run.processes();
     run.signal(Signal::TERM);
