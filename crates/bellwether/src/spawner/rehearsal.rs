@@ -16,6 +16,8 @@ use crate::sys::{clock, descriptors, signal};
 
 /// How much is kept of what a rehearsing program says.
 const WORDS: usize = 16 * 1024;
+/// How long to wait before a signal that could not be sent is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
 /// The exit status of a child that could not become the program (as of a shell).
 const NOT_EXECUTED: i32 = 127;
 
@@ -74,8 +76,8 @@ impl Rehearsal {
     /// Ends a program that takes too long, or whose rehearsal is not wanted any more.
     pub(super) fn kill(&mut self) {
         self.late = true;
-        self.until = Duration::MAX;
-        crate::pool::signal_child(self.pid, Signal::KILL);
+        let sent = crate::pool::signal_child(self.pid, Signal::KILL);
+        self.until = if sent { Duration::MAX } else { clock::now() + AGAIN };
     }
 
     /// Judges the rehearsal by its end.

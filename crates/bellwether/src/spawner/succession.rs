@@ -151,7 +151,10 @@ impl Spawner {
         self.pools.iter().for_each(Pool::end_templates);
         let comes_back = baton.change.problem.is_some();
         let arguments = baton.change.old_arguments.clone();
-        baton.become_program(program, if comes_back { arguments } else { own_arguments() })
+        let arguments = if comes_back { arguments } else { own_arguments() };
+        let error = baton.become_program(program, arguments);
+        crate::pool::descriptors::raise_again();
+        error
     }
 
     /// Takes up where the program before this one was.

@@ -79,6 +79,12 @@ impl Spawner {
         self.answer(client, &Answer::Refused { reason });
     }
 
+    /// Says that a command cannot be done, now or later.
+    fn decline(&mut self, client: usize, verb: &str, reason: String) {
+        self.tell(Entry::new(Kind::Refusal, verb, reason.clone()));
+        self.answer(client, &Answer::Failed { reason });
+    }
+
     fn wish(&mut self, client: usize, what: What) {
         self.wishes.push(Wish { client, since: clock::now(), what });
     }
@@ -115,13 +121,13 @@ impl Spawner {
         let pool = match self.pools_named(pool).as_deref() {
             Ok([one]) => *one,
             Ok(_) => {
-                return self.refuse(client, "scale", "there are several pools; name one".into());
+                return self.decline(client, "scale", "there are several pools; name one".into());
             }
-            Err(problem) => return self.refuse(client, "scale", problem.clone()),
+            Err(problem) => return self.decline(client, "scale", problem.clone()),
         };
         let scale = match handlers.parse::<Scale>() {
             Ok(scale) => scale,
-            Err(error) => return self.refuse(client, "scale", error.to_string()),
+            Err(error) => return self.decline(client, "scale", error.to_string()),
         };
         if self.pools[pool].phase() != Phase::Serving {
             let problem =
@@ -133,19 +139,32 @@ impl Spawner {
             Scale::Auto => None,
         };
         if let Err(error) = self.pools[pool].set_bounds(bounds) {
-            return self.refuse(client, "scale", error.to_string());
+            return self.decline(client, "scale", error.to_string());
         }
         let name = self.pools[pool].name().to_owned();
+        self.supersede(&name, scale);
         self.wish(client, What::Scaled { pool: name.clone(), scale });
         let entry = Entry::new(Kind::Scale, "operator", format!("{scale} handlers, told by {who}"));
         self.tell(Entry { pool: Some(name), ..entry });
         self.turn(pool);
     }
 
+    /// Tells those who wait for another number of handlers of a pool that they wait in vain.
+    fn supersede(&mut self, name: &str, scale: Scale) {
+        let is = |wish: &Wish| matches!(&wish.what, What::Scaled { pool, .. } if pool == name);
+        let (former, others) = std::mem::take(&mut self.wishes).into_iter().partition(is);
+        self.wishes = others;
+        let former: Vec<Wish> = former;
+        for wish in former {
+            let reason = format!("pool `{name}` was told to have {scale} handlers meanwhile");
+            self.answer(wish.client, &Answer::Failed { reason });
+        }
+    }
+
     fn drain(&mut self, client: usize, pool: Option<&str>, who: &str) {
         let pools = match self.pools_named(pool) {
             Ok(pools) => pools,
-            Err(problem) => return self.refuse(client, "drain", problem),
+            Err(problem) => return self.decline(client, "drain", problem),
         };
         if self.change.is_going_on() {
             let reason =
