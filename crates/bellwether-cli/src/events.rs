@@ -3,8 +3,8 @@
 mod calendar;
 mod text;
 
-use bellwether::journal::Entry;
-use bellwether::{Why, remote};
+use bellwether::journal::{Entry, Kind};
+use bellwether::{Error, Why, remote};
 
 use crate::cli::ask::{EventsQuestion, Target};
 use crate::ending::Ending;
@@ -19,11 +19,25 @@ const LAST: usize = 20;
 pub(crate) fn run(question: &EventsQuestion) -> Result<(), Ending> {
     let EventsQuestion { follow, target } = question;
     let mut days = Days::default();
+    let mut stops = false;
     for entry in remote::events(target.name.as_deref(), *follow)? {
         let entry = entry?;
+        stops |= is_stop(&entry);
         print(&if target.json { line(&entry)? } else { days.tell(&entry) })?;
     }
-    Ok(())
+    if *follow && !stops { Err(gone().into()) } else { Ok(()) }
+}
+
+/// Tells whether the server was told to stop; where a pool is named, only that was drained.
+const fn is_stop(entry: &Entry) -> bool {
+    matches!(entry.kind, Kind::Stop) && entry.pool.is_none()
+}
+
+/// The error that nobody is left to tell what happens, though nobody was told to stop.
+fn gone() -> Error {
+    let problem = "the server is gone: it ended or was killed without being told to stop; \
+                   `bellwether status` tells whether another runs";
+    Error::NoServer { problem: problem.into() }
 }
 
 /// Prints why each pool has as many handlers as it has, then what happened last.

@@ -1,29 +1,38 @@
 //! What programs read on standard output when a server has not done what it was told.
 
 use bellwether::Error;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::ending::Ending;
-use crate::output::print;
+use crate::output::{print, unprinted};
 
 /// Prints an error as a line of JSON where that is wanted; the error itself goes on.
 pub(crate) fn in_json(wanted: bool, done: Result<(), Ending>) -> Result<(), Ending> {
     if let (true, Err(Ending::Failed(error))) = (wanted, &done) {
+        let line = serde_json::to_string(&Refusal::of(error)).map_err(unprinted)?;
         // Where nobody reads it, the exit status must say it alone.
-        let _ = print(&line(error));
+        let _ = print(&format!("{line}\n"));
     }
     done
 }
 
 /// The server's own answer again, or what kept it from us.
-fn line(error: &Error) -> String {
-    let (result, reason) = match error {
-        Error::Busy { problem } => ("refused", problem.clone()),
-        Error::Change { problem } => ("failed", problem.clone()),
-        Error::Denied { problem } => ("denied", problem.clone()),
-        other => ("error", other.to_string()),
-    };
-    format!("{}\n", json!({"result": result, "reason": reason}))
+#[derive(Debug, Serialize)]
+struct Refusal {
+    result: &'static str,
+    reason: String,
+}
+
+impl Refusal {
+    fn of(error: &Error) -> Self {
+        let (result, reason) = match error {
+            Error::Busy { problem } => ("refused", problem.clone()),
+            Error::Change { problem } => ("failed", problem.clone()),
+            Error::Denied { problem } => ("denied", problem.clone()),
+            other => ("error", other.to_string()),
+        };
+        Self { result, reason }
+    }
 }
 
 #[cfg(test)]
@@ -34,8 +43,8 @@ mod tests {
     fn a_server_s_answer_is_told_from_no_answer() {
         let problem = || "because".to_owned();
         let check = |error: &Error, result: &str| {
-            let read: serde_json::Value = serde_json::from_str(&line(error)).unwrap();
-            assert_eq!(read, json!({"result": result, "reason": "because"}));
+            let line = serde_json::to_string(&Refusal::of(error)).unwrap();
+            assert_eq!(line, format!(r#"{{"result":"{result}","reason":"because"}}"#));
         };
         check(&Error::Busy { problem: problem() }, "refused");
         check(&Error::Change { problem: problem() }, "failed");

@@ -167,7 +167,9 @@ pub(crate) struct StopOrder {
 /// Show what happened: every handler's start and end, every change and refusal, and why.
 #[derive(Debug, Args)]
 pub(crate) struct EventsQuestion {
-    /// Go on with what happens from now on.
+    /// Go on with what happens from now on, until the server stops.
+    ///
+    /// When it is gone without having been told to stop, the exit status is 69.
     #[arg(short, long)]
     pub(crate) follow: bool,
 

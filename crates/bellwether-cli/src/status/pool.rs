@@ -105,7 +105,8 @@ fn why(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Result {
     let range = if is_fixed { String::new() } else { format!(" ({min}..{max})") };
     let (handlers, each) = (counted(*want as u64, "handler"), counted(*threads as u64, "thread"));
     writeln!(f, "wanted      {handlers}{range} of {each}, notification {notification}")?;
-    writeln!(f, "because     {}", clean(why))
+    // Nothing decides for a pool that is drained.
+    if why.is_empty() { Ok(()) } else { writeln!(f, "because     {}", clean(why)) }
 }
 
 fn wait(f: &mut fmt::Formatter<'_>, waits: &Waits) -> fmt::Result {

@@ -184,7 +184,7 @@ fn a_server_that_does_not_run_can_be_told_nothing() {
     ];
     for arguments in asks {
         refused(Launch::of(PROGRAM).args(arguments), 69, &["no server runs", "start one"]);
-        let named = Launch::of(PROGRAM).args(arguments).args(["--json", "--name", "ghost"]);
+        let named = Launch::of(PROGRAM).args(arguments).args(["--name", "ghost"]);
         refused(named, 69, &["ghost", "none runs"]);
     }
 }

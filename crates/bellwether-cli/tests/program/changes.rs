@@ -71,9 +71,31 @@ fn what_happened_is_shown_by_events_and_why() {
         let words = ["begins, told by process", "proves itself", "done: ", "generation 2"];
         assert_told(&ask(&run, question), 0, &words);
     }
-    let mut follower = begin(&run, &["events", "-f", "--json"]);
     run.stop();
-    assert!(follower.wait().unwrap().code().is_some(), "it ends with the server");
+}
+
+/// Begins to follow what happens in a server and waits for the first word of it.
+#[track_caller]
+fn follow(run: &Run) -> Child {
+    let mut follower = begin(run, &["events", "-f"]);
+    follower.stdout.as_mut().unwrap().read_exact(&mut [0; 10]).unwrap();
+    follower
+}
+
+#[test]
+fn who_follows_a_server_that_stops_has_heard_all_and_others_hear_that_it_is_gone() {
+    let mut run = serve(QUICK);
+    assert_told(&ask(&run, &["drain"]), 0, &[]);
+    let follower = follow(&run);
+    run.stop();
+    assert_told(&follower.wait_with_output().unwrap(), 0, &["told by"]);
+
+    let run = serve(&["--orphan-grace", "1ms"]);
+    let follower = follow(&run);
+    run.signal(Signal::KILL);
+    let output = follower.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    assert!(text_of(&output.stderr).starts_with("error: the server is gone"));
 }
 
 #[test]
