@@ -144,7 +144,7 @@ impl Spawner {
         let name = self.pools[pool].name().to_owned();
         self.supersede(&name, scale);
         self.wish(client, What::Scaled { pool: name.clone(), scale });
-        let entry = Entry::new(Kind::Scale, "operator", format!("{scale} handlers, told by {who}"));
+        let entry = Entry::new(Kind::Scale, "operator", format!("to {scale}, told by {who}"));
         self.tell(Entry { pool: Some(name), ..entry });
         self.turn(pool);
     }
@@ -229,7 +229,8 @@ impl Spawner {
             return Some(Answer::Failed { reason: problem });
         }
         let done = pool.serving() == pool.want() && pool.is_settled();
-        let what = format!("pool `{}` has {} handlers ({scale})", pool.name(), pool.want());
+        let plural = if pool.want() == 1 { "" } else { "s" };
+        let what = format!("pool `{}` has {} handler{plural} ({scale})", pool.name(), pool.want());
         done.then_some(Answer::Done { what, took_s, cut: 0 })
     }
 
