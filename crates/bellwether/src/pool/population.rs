@@ -133,9 +133,16 @@ impl Pool {
         let decision = self.balance.decide(&reading);
         let most = self.bounds.max.saturating_sub(self.given_up);
         let want = decision.target.clamp(self.bounds.min, self.bounds.max).min(most);
+        self.why = match self.bounds {
+            bounds if bounds == self.configured => decision.why,
+            Bounds { min, max } if min == max => format!("{min}, as the operator says"),
+            Bounds { min, max } => {
+                format!("{}; from {min} to {max}, as the operator says", decision.why)
+            }
+        };
         if want != self.want {
             self.tell(
-                Entry::new(Kind::Scale, "balance", decision.why.clone())
+                Entry::new(Kind::Scale, "balance", self.why.clone())
                     .with("from", self.want as f64)
                     .with("to", want as f64)
                     .with("min", self.bounds.min as f64)
@@ -145,13 +152,6 @@ impl Pool {
             );
         }
         self.want = want;
-        self.why = match self.bounds {
-            bounds if bounds == self.configured => decision.why,
-            Bounds { min, max } if min == max => format!("{min}, as the operator says"),
-            Bounds { min, max } => {
-                format!("{}; from {min} to {max}, as the operator says", decision.why)
-            }
-        };
     }
 
     /// Lets an event happen to a slot and does what follows from it.
