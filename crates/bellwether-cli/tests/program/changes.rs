@@ -125,7 +125,7 @@ fn a_program_reads_as_json_why_something_was_not_done() {
     let first = begin(&run, &["reload", "--json"]);
     wait_for_change(&run);
     let refused = ask(&run, &["scale", "web", "3", "--json"]);
-    assert_refused_in_json(&refused, 75, "refused", "web");
+    assert_refused_in_json(&refused, 70, "failed", "no pool `web`");
     assert_refused_in_json(&ask(&run, &["drain", "--json"]), 75, "refused", "until it is over");
     run.stop();
     assert_refused_in_json(&first.wait_with_output().unwrap(), 70, "failed", "the server stops");

@@ -31,7 +31,8 @@ impl Spawner {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.stopping && self.pools.iter().all(Pool::is_over)
+        let rehearses = self.change.rehearsal.is_some();
+        self.stopping && !rehearses && self.pools.iter().all(Pool::is_over)
     }
 
     pub(super) fn cut(&self) -> u64 {

@@ -72,7 +72,7 @@ fn a_scale_during_a_change_is_true_of_the_old_and_of_the_new() {
             let mut renewal = way.enter(&run);
             let mut scaling = scale(&run.control(), &handlers.to_string());
             assert_answer(&renewal.answer(), "done", &[]);
-            assert_answer(&scaling.answer(), "done", &[&format!("{handlers} handlers")]);
+            assert_answer(&scaling.answer(), "done", &[&format!("({handlers})")]);
             wait_calm(&run, handlers);
             run.stop();
         }
