@@ -22,7 +22,8 @@ Exit status:
   64  the command line is wrong
   66  the configuration file is not there or cannot be read
   69  not available: the address or the name is taken, or no such server runs
-  70  failed: no handler became ready, or the system refused something
+  70  failed: no handler became ready, a change of a running server did not
+      work, or the system refused something
   75  not done: a running server does something else now
   77  not allowed: a running server is another user's
   78  cannot be used: an option's value, a configuration file, a directory,
