@@ -96,12 +96,13 @@ impl Pool {
             now: clock::now(),
             handlers: count(State::Serving),
             starting: count(State::Starting),
-            busy: seen.map(|occupant| occupant.seen.busy).sum(),
+            busy: seen.map(|occupant| occupant.seen.busy as f64).sum(),
             threads: self.pattern.threads,
             depth: self.depth(),
             accepted: self.accepted_seen,
             min: self.bounds.min,
             max: self.bounds.max,
+            ..Reading::default()
         }
     }
 

@@ -147,7 +147,7 @@ impl Pool {
                     .with("to", want as f64)
                     .with("min", self.bounds.min as f64)
                     .with("max", self.bounds.max as f64)
-                    .with("busy", reading.busy as f64)
+                    .with("busy", reading.busy)
                     .with("depth", reading.depth.into()),
             );
         }
