@@ -336,9 +336,9 @@ impl Gate {
         self.room.gate_waits.store(true, Ordering::SeqCst);
         // A connection may have ended before the flag was seen.
         if limit.is_some() || self.room.is_full() {
-            racer.line.busy();
+            self.room.post.take(&racer.line);
             racer.stay_out(limit)?;
-            racer.line.idle();
+            self.room.post.free(&racer.line);
             self.hear_freed();
         }
         self.room.gate_waits.store(false, Ordering::SeqCst);

@@ -14,7 +14,7 @@ use crate::error::BoxError;
 use crate::notification::{Notification, Waiter};
 use crate::scoreboard::bell::Bell;
 use crate::scoreboard::control::ControlView;
-use crate::scoreboard::telemetry::Telemetry;
+use crate::scoreboard::telemetry::{Line, Telemetry};
 
 /// The byte by which a handler says that it waits for requests.
 pub(crate) const READY: u8 = b'R';
@@ -103,7 +103,6 @@ pub(crate) struct Post {
     pub(crate) orphan_grace: Duration,
     pub(crate) deadlines: Deadlines,
     pub(crate) telemetry: Telemetry,
-    #[cfg_attr(not(feature = "tokio"), allow(dead_code))] // only gates ask how many they are
     pub(crate) control: ControlView,
     pub(crate) bell: Bell,
     /// The way to the spawner: readable for a nudge or an order, closed when it is time to leave.
@@ -185,6 +184,22 @@ impl Post {
         waiter.not_any_more(self.bell.rope())?;
         self.pass_on();
         Ok(())
+    }
+
+    /// A thread waits for requests from now on.
+    pub(crate) fn free(&self, line: &Line<'_>) {
+        line.idle();
+        if self.control.is_elastic() {
+            self.bell.freed();
+        }
+    }
+
+    /// A thread serves, or has no room for more; the last free one rings for the spawner.
+    pub(crate) fn take(&self, line: &Line<'_>) {
+        line.busy();
+        if self.control.is_elastic() {
+            self.bell.taken();
+        }
     }
 
     /// Wakes another if requests wait.

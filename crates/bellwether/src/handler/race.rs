@@ -105,7 +105,7 @@ impl<'a> Racer<'a> {
     pub(crate) fn new(post: &'a Post, thread: usize) -> io::Result<Self> {
         let line = post.telemetry.line(thread);
         let waiter = post.waiter(thread)?;
-        line.idle();
+        post.free(&line);
         post.ready();
         Ok(Self {
             post,
@@ -244,9 +244,9 @@ impl<'a> Racer<'a> {
                 );
             }
             // Not idle: it need not be asked to look into the buffer.
-            self.line.busy();
+            self.post.take(&self.line);
             self.stay_out(Some(pause))?;
-            self.line.idle();
+            self.post.free(&self.line);
         }
         Ok(Outcome::Nothing)
     }
@@ -285,7 +285,7 @@ impl<'a> Racer<'a> {
         pristine: &H,
         connection: Connection,
     ) -> Result<(), Stop> {
-        self.line.busy();
+        self.post.take(&self.line);
         let request = self.requests.as_ref().map(|it| it.begin(connection.waited()));
         let connection = match &request {
             Some(request) => connection.until(request.deadline()),
@@ -300,7 +300,7 @@ impl<'a> Racer<'a> {
             self.line.aborted();
             self.replace(handler, pristine)?;
         }
-        self.line.idle();
+        self.post.free(&self.line);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! How handlers come into being: the template is asked, and heard.
 
+use std::time::Duration;
+
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal};
 
@@ -11,6 +13,7 @@ use super::recycle::Wear;
 use super::respawn::jitter;
 use super::slot::{Occupant, Process, Slot, plain};
 use super::template::{Dowry, Heard, Pattern, Template};
+use crate::balance::Occasion;
 use crate::error::Error;
 use crate::handler::last_will::LastWill;
 use crate::handler::post::{LAST_WORDS, NOT_STARTED, READY};
@@ -96,6 +99,7 @@ impl Pool {
         self.slots[index].occupant = Some(Occupant {
             ticket,
             asked_at: clock::now(),
+            rung_at: self.balancing.rung_at(),
             ready_at: None,
             process: None,
             channel: Some(ours),
@@ -217,6 +221,7 @@ impl Pool {
             self.slots[index].boots.reset();
             self.apply(index, Event::Ready);
             self.tell_of_readiness(index);
+            self.glance(Occasion::Ready);
         } else if hung_up || length == Ok(0) {
             occupant.close_channel(&self.poller);
             self.apply(index, Event::HungUp);
@@ -227,6 +232,13 @@ impl Pool {
         let Some(occupant) = &self.slots[index].occupant else { return };
         let took = clock::now().saturating_sub(occupant.asked_at);
         let entry = Entry::new(Kind::Ready, "handler", "it waits for requests");
-        self.tell_of(index, entry.with("took_ms", took.as_secs_f64() * 1000.0));
+        let entry = entry.with("took_ms", took.as_secs_f64() * 1000.0);
+        let rung_at = occupant.rung_at.unwrap_or(Duration::MAX);
+        let from_ring_to_fork = occupant.telemetry.forked_at().checked_sub(rung_at);
+        let entry = match from_ring_to_fork {
+            Some(took) => entry.with("ring_to_fork_us", took.as_secs_f64() * 1e6),
+            None => entry,
+        };
+        self.tell_of(index, entry);
     }
 }

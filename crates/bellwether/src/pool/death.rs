@@ -9,6 +9,7 @@ use super::respawn::jitter;
 use super::slot::describe;
 use super::template::Template;
 use super::{Phase, Pool};
+use crate::balance::Occasion;
 use crate::error::Error;
 use crate::handler::Departure;
 use crate::handler::refusal::OncePerSecond;
@@ -43,6 +44,7 @@ impl Pool {
             self.template_ended(pid, status);
         } else if let Some(index) = self.slots.iter().position(|slot| slot.pid() == Some(pid)) {
             self.handler_ended(index, status);
+            self.glance(Occasion::Ended);
         }
     }
 

@@ -9,12 +9,16 @@ pub(super) enum Event {
     Channel { slot: usize, hung_up: bool },
     /// A request has come to a listener while the spawner slept.
     Request,
+    /// A handler has taken the last free thread.
+    Doorbell,
     /// The patience with a slot has run out.
     Expired(usize),
     /// A template should have left by now.
     TemplateLate(u64),
     /// It is time to look around.
     Look,
+    /// It is time to ask the balance.
+    Decide,
 }
 
 /// A descriptor that a pool watches, as a token.
@@ -23,6 +27,7 @@ pub(super) enum Source {
     Template(u64),
     Listener(usize),
     Channel(usize),
+    Doorbell,
 }
 
 /// The bits of a token that hold the number of its source.
@@ -34,6 +39,7 @@ impl Source {
             Self::Template(generation) => (0, generation),
             Self::Listener(i) => (1, i as u64),
             Self::Channel(slot) => (2, slot as u64),
+            Self::Doorbell => (3, 0),
         };
         kind << 56 | number & NUMBER
     }
@@ -44,7 +50,8 @@ impl Source {
         match token >> 56 {
             0 => Self::Template(number),
             1 => Self::Listener(index),
-            _ => Self::Channel(index),
+            2 => Self::Channel(index),
+            _ => Self::Doorbell,
         }
     }
 }
@@ -55,7 +62,12 @@ mod tests {
 
     #[test]
     fn a_token_means_its_source() {
-        for source in [Source::Template(1 << 40), Source::Listener(1), Source::Channel(4095)] {
+        for source in [
+            Source::Template(1 << 40),
+            Source::Listener(1),
+            Source::Channel(4095),
+            Source::Doorbell,
+        ] {
             assert_eq!(Source::from_token(source.token()), source);
         }
     }

@@ -8,6 +8,7 @@ use super::slot::Slot;
 use super::template::Template;
 use super::{Phase, Pool};
 use crate::address::Listener;
+use crate::balance::Occasion;
 use crate::journal::{Cause, Entry, Kind};
 use crate::sys::clock;
 
@@ -20,7 +21,7 @@ impl Pool {
         self.given_up = 0;
         self.pattern.generation = self.newest;
         self.roll = Some(Roll::new(from, self.newest));
-        self.decide();
+        self.decide(Occasion::Tick);
         self.newest
     }
 

@@ -44,7 +44,7 @@ pub(crate) struct PoolState {
     /// For a pool that the next configuration does not know.
     times: Times,
     deadlines: Deadlines,
-    bell: [RawFd; 2],
+    bell: [RawFd; 3],
     slots: Vec<SlotState>,
 }
 
@@ -55,6 +55,7 @@ struct SlotState {
     generation: u64,
     state: State,
     cause: Option<Cause>,
+    unhurried: bool,
     until: Option<Duration>,
     ticket: u64,
     pid: i32,
@@ -99,10 +100,11 @@ impl Pool {
 
     /// Goes on where a predecessor in this process was.
     pub(crate) fn resume(plan: Plan, state: PoolState) -> Result<Self> {
-        let [page, rope] = state.bell.map(taken);
         let mut pool = Self::new(plan)?;
-        pool.bell_files = BellFiles::resume(page?, rope?);
+        let [page, rope, doorbell] = state.bell.map(taken);
+        pool.bell_files = BellFiles::resume([page?, rope?, doorbell?]);
         pool.bell = Bell::of(&pool.bell_files).doing("map the bell page")?;
+        pool.watch_doorbell()?;
         pool.pattern.generation = state.generation;
         (pool.newest, pool.tickets) = (state.newest, state.tickets);
         (pool.gone, pool.waits_gone, pool.cut) = (state.gone, state.waits_gone, state.cut);
@@ -154,10 +156,12 @@ impl Pool {
         slot.generation = state.generation;
         slot.state = state.state;
         slot.cause = state.cause;
+        slot.unhurried = state.unhurried;
         slot.until = state.until;
         slot.occupant = Some(Occupant {
             ticket: state.ticket,
             asked_at: state.asked_at,
+            rung_at: None,
             ready_at: state.ready_at,
             process: Pid::from_raw(state.pid).map(Process::of),
             channel,
@@ -183,6 +187,7 @@ fn hand_over(slot: &Slot) -> Option<SlotState> {
         state: slot.state,
         // Whose recycling is not over is left to the change that goes on.
         cause: slot.cause.filter(|cause| *cause != Cause::Recycle || slot.state != State::Serving),
+        unhurried: slot.unhurried,
         until: slot.until,
         ticket: occupant.ticket,
         pid: slot.pid()?.as_raw_pid(),

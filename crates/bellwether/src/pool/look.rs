@@ -7,7 +7,7 @@ use super::life::{Event, State};
 use super::watch::Watch;
 use super::{Phase, Pool, overdue};
 use crate::address::Health;
-use crate::balance::Reading;
+use crate::balance::Occasion;
 use crate::buffer::Buffer;
 use crate::handler::post::NUDGE;
 use crate::handler::refusal::OncePerSecond;
@@ -38,6 +38,8 @@ impl Pool {
         let active = accepted != self.accepted_seen || waiting || self.has_deadlines();
         (self.stood, self.accepted_seen) = (depths, accepted);
         self.plan_next_look(active);
+        self.correct_the_bell();
+        self.decide(Occasion::Tick);
         if self.watch == Watch::Asleep {
             self.arm_listeners();
         }
@@ -67,7 +69,7 @@ impl Pool {
     }
 
     /// Copies what the handlers say; replaces those whose words contradict themselves.
-    fn read_telemetry(&mut self) {
+    pub(super) fn read_telemetry(&mut self) {
         let mut open = 0;
         for index in 0..self.slots.len() {
             let Some(occupant) = &mut self.slots[index].occupant else { continue };
@@ -87,23 +89,6 @@ impl Pool {
 
     pub(super) fn depth(&self) -> u32 {
         self.listeners.iter().map(Buffer::depth).sum()
-    }
-
-    pub(super) fn reading(&self) -> Reading {
-        let count = |state| self.slots.iter().filter(|slot| slot.state == state).count();
-        let seen = self.slots.iter().filter_map(|slot| slot.occupant.as_ref());
-        Reading {
-            now: clock::now(),
-            handlers: count(State::Serving),
-            starting: count(State::Starting),
-            busy: seen.map(|occupant| occupant.seen.busy as f64).sum(),
-            threads: self.pattern.threads,
-            depth: self.depth(),
-            accepted: self.accepted_seen,
-            min: self.bounds.min,
-            max: self.bounds.max,
-            ..Reading::default()
-        }
     }
 
     /// A handler has died: what it was woken for may still lie in the buffer.

@@ -3,11 +3,12 @@
 //! All that happens to it comes as an [`event::Event`] through one queue into one `match`. What a
 //! slot goes through is decided by [`life::step`], a pure function; [`population`] carries it out
 //! with [`birth`] and [`death`]; how a new generation takes the place of the old is the arithmetic
-//! of [`roll`]; [`look`] looks after the buffer, [`report`] tells. A pool believes nothing that a
+//! of [`roll`]; [`decide`] asks the balance, [`look`] looks after the buffer, [`report`] tells. A pool believes nothing that a
 //! handler writes, and signals nobody whom the kernel does not call its child.
 
 mod birth;
 mod death;
+mod decide;
 pub(crate) mod descriptors;
 mod event;
 mod evidence;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
+use decide::Balancing;
 use event::{Event, Source};
 use oom::Oom;
 use recycle::Recycler;
@@ -51,7 +53,7 @@ use template::{Load, Pattern, Template};
 use watch::Watch;
 
 use crate::address::Listener;
-use crate::balance::Balance;
+use crate::balance::{Balance, Occasion};
 use crate::error::{Doing, Error, Result};
 use crate::journal::Entry;
 use crate::scoreboard::bell::{Bell, BellFiles};
@@ -91,7 +93,7 @@ pub(crate) struct Pool {
     /// As the operator says now, and as the pool was made.
     bounds: Bounds,
     configured: Bounds,
-    balance: Box<dyn Balance>,
+    balancing: Balancing,
     why: String,
     want: usize,
 
@@ -172,7 +174,7 @@ impl Pool {
             rules: plan.rules,
             bounds: plan.bounds,
             configured: plan.bounds,
-            balance: plan.balance,
+            balancing: Balancing::by(plan.balance),
             why: String::new(),
             want: 0,
             listeners: plan.listeners,
@@ -209,12 +211,18 @@ impl Pool {
             verdict: None,
             told: Vec::new(),
         };
+        pool.watch_doorbell()?;
         for (i, listener) in pool.listeners.iter().enumerate() {
             pool.poller
                 .add(listener, Source::Listener(i).token(), Interest::ReadOnce)
                 .doing("watch an address")?;
         }
         Ok(pool)
+    }
+
+    fn watch_doorbell(&self) -> Result<()> {
+        let token = Source::Doorbell.token();
+        self.poller.add(self.bell.doorbell(), token, Interest::Read).doing("watch the doorbell")
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -230,6 +238,7 @@ impl Pool {
                 Source::Template(generation) => Event::TemplateSpoke(generation),
                 Source::Listener(_) => Event::Request,
                 Source::Channel(slot) => Event::Channel { slot, hung_up: one.hung_up },
+                Source::Doorbell => Event::Doorbell,
             });
         }
         self.add_expired(&mut events);
@@ -238,6 +247,7 @@ impl Pool {
         self.populate();
         // With the dismissal of the last of the old a roll is over; none of them need end first.
         self.proceed_with_roll();
+        self.balancing.answered();
         if self.is_over() {
             // Only now are newcomers refused at once; the socket may have been somebody's to keep.
             self.listeners.clear();
@@ -250,19 +260,36 @@ impl Pool {
         match event {
             Event::TemplateSpoke(generation) => self.hear_template(generation),
             Event::Channel { slot, hung_up } => self.hear_handler(slot, hung_up),
-            Event::Request => self.watch = self.watch.rouse(clock::now()),
+            Event::Request => self.receive_request(),
+            Event::Doorbell => self.answer_doorbell(),
             Event::Expired(slot) => self.expired(slot),
             Event::TemplateLate(generation) => self.template_late(generation),
             Event::Look => self.look(),
+            Event::Decide => self.glance(Occasion::Tick),
         }
     }
 
     /// A slot's patience has run out, unless an event just before has changed that.
     fn expired(&mut self, slot: usize) {
         let until = self.slots.get(slot).and_then(|slot| slot.until);
-        if until.is_some_and(|until| until <= clock::now()) {
+        if until.is_some_and(|until| until <= clock::now()) && !self.may_take_longer(slot) {
             self.apply(slot, life::Event::Expired);
         }
+    }
+
+    /// Gives a handler more time that only the balance wants gone and that still has something in hand.
+    fn may_take_longer(&mut self, index: usize) -> bool {
+        let slot = &mut self.slots[index];
+        let Some(occupant) = &mut slot.occupant else { return false };
+        occupant.look();
+        let may = slot.unhurried
+            && slot.state == life::State::Leaving
+            && self.phase == Phase::Serving
+            && occupant.seen.open > 0;
+        if may {
+            slot.until = Some(clock::now().saturating_add(self.rules.times.grace));
+        }
+        may
     }
 
     fn add_expired(&self, events: &mut Vec<Event>) {
@@ -274,6 +301,8 @@ impl Pool {
         events.extend(templates.map(|template| Event::TemplateLate(template.generation)));
         if late(self.next_look()) {
             events.push(Event::Look);
+        } else if late(self.balancing.due()) {
+            events.push(Event::Decide);
         }
     }
 
@@ -287,6 +316,7 @@ impl Pool {
         };
         let others = [
             self.next_look(),
+            self.balancing.due(),
             self.retry,
             self.roll.as_ref().and_then(|roll| roll.proven_at(&self.rules.change)),
             announced,
@@ -336,6 +366,8 @@ impl Pool {
         descriptors::forget(before.saturating_sub(max));
         self.bounds = bounds;
         self.given_up = 0;
+        self.read_telemetry();
+        self.decide(Occasion::Tick);
         Ok(())
     }
 

@@ -9,9 +9,9 @@ use super::life::{Action, Event, State, step};
 use super::roll::{self, Aims};
 use super::rules::Amount;
 use super::slot::{Delivery, Slot};
-use super::{Bounds, Phase, Pool, Step};
+use super::{Phase, Pool, Step};
 use crate::handler::post::{EMPTY, FINISH, LEAVE};
-use crate::journal::{Cause, Entry, Kind};
+use crate::journal::Cause;
 use crate::sys::{clock, signal as signals};
 
 /// How many births may be under way at once; about 250 requests fit into the template's socket.
@@ -20,10 +20,13 @@ const BIRTHS: usize = 64;
 impl Pool {
     /// Makes as many handlers as are wanted and dismisses the others, generation by generation.
     pub(super) fn populate(&mut self) {
-        self.decide();
+        self.settle_want();
         let current = self.pattern.generation;
         let aims = self.aims();
-        self.dismiss_surplus(|slot| slot.stays(current), aims.new, Cause::Drain);
+        // Beyond what the operator allows at once, the rest as they become idle.
+        let at_once = if self.is_elastic() { aims.new.max(self.bounds.max) } else { aims.new };
+        self.dismiss_surplus(|slot| slot.stays(current), at_once, Cause::Drain);
+        self.dismiss_the_idle(current, aims.new);
         self.dismiss_surplus(|slot| slot.is_outgoing(current), aims.old, Cause::Change);
         if !self.doomed && !self.held && !self.retiring && self.phase != Phase::Closing {
             self.fill(current, aims.new);
@@ -79,6 +82,30 @@ impl Pool {
         }
     }
 
+    /// Dismisses idle handlers, the highest slots first, so that `most` are left; the busy stay until
+    /// they are idle.
+    fn dismiss_the_idle(&mut self, generation: u64, most: usize) {
+        let staying = |slot: &Slot| slot.stays(generation) && slot.state != State::Resting;
+        let surplus = self.count(staying).saturating_sub(most);
+        if surplus == 0 {
+            return;
+        }
+        let is_idle = |slot: &Slot| staying(slot) && slot.is_idle();
+        let mut idle: Vec<usize> =
+            (0..self.slots.len()).filter(|&i| is_idle(&self.slots[i])).collect();
+        idle.sort_by_key(|&i| std::cmp::Reverse(self.slots[i].number));
+        idle.truncate(surplus);
+        if idle.len() < surplus {
+            self.wait_for_the_busy();
+        }
+        for index in idle {
+            let slot = &mut self.slots[index];
+            slot.cause.get_or_insert(Cause::Drain);
+            slot.unhurried = true;
+            self.apply(index, Event::Unwanted);
+        }
+    }
+
     /// Asks for handlers, but not for more at once than the template can hear.
     fn fill(&mut self, generation: u64, aim: usize) {
         let missing = aim.saturating_sub(self.count(|slot| slot.stays(generation)));
@@ -100,6 +127,7 @@ impl Pool {
             let index = self.vacant();
             let slot = &mut self.slots[index];
             (slot.number, slot.generation, slot.cause) = (number, generation, None);
+            slot.unhurried = false;
             self.apply(index, Event::Wanted);
         }
     }
@@ -118,40 +146,6 @@ impl Pool {
         let staying = self.slots.iter().filter(|slot| slot.stays(generation));
         let taken: std::collections::HashSet<usize> = staying.map(|slot| slot.number).collect();
         (0..).filter(|number| !taken.contains(number)).take(many).collect()
-    }
-
-    pub(super) fn decide(&mut self) {
-        if self.phase == Phase::Closing || self.verdict.is_some() {
-            self.want = 0;
-            return;
-        }
-        if self.retiring {
-            self.want = self.count(|slot| slot.stays(self.pattern.generation));
-            return;
-        }
-        let reading = self.reading();
-        let decision = self.balance.decide(&reading);
-        let most = self.bounds.max.saturating_sub(self.given_up);
-        let want = decision.target.clamp(self.bounds.min, self.bounds.max).min(most);
-        self.why = match self.bounds {
-            bounds if bounds == self.configured => decision.why,
-            Bounds { min, max } if min == max => format!("{min}, as the operator says"),
-            Bounds { min, max } => {
-                format!("{}; from {min} to {max}, as the operator says", decision.why)
-            }
-        };
-        if want != self.want {
-            self.tell(
-                Entry::new(Kind::Scale, "balance", self.why.clone())
-                    .with("from", self.want as f64)
-                    .with("to", want as f64)
-                    .with("min", self.bounds.min as f64)
-                    .with("max", self.bounds.max as f64)
-                    .with("busy", reading.busy)
-                    .with("depth", reading.depth.into()),
-            );
-        }
-        self.want = want;
     }
 
     /// Lets an event happen to a slot and does what follows from it.

@@ -13,7 +13,7 @@ impl Pool {
 
     /// Tells whether as many handlers serve as there must be at least.
     pub(crate) fn has_its_minimum(&self) -> bool {
-        self.serving() >= self.bounds.min.min(self.want)
+        self.ever_ready && self.serving() >= self.bounds.min.min(self.want)
     }
 
     /// Returns the longest time in which the next handler is ready and, of a new generation, has

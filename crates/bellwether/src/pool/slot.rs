@@ -25,6 +25,8 @@ pub(crate) struct Slot {
     pub(crate) state: State,
     /// Why the handler is to go, if it is.
     pub(crate) cause: Option<Cause>,
+    /// Whether what it has in hand may take as long as it likes: only the balance wants it gone.
+    pub(crate) unhurried: bool,
     /// When the patience with the state runs out.
     pub(crate) until: Option<Duration>,
     pub(crate) occupant: Option<Occupant>,
@@ -38,6 +40,8 @@ pub(crate) struct Occupant {
     /// Distinguishes this process from its predecessors in the slot.
     pub(crate) ticket: u64,
     pub(crate) asked_at: Duration,
+    /// When the doorbell was rung because of which it was asked for.
+    pub(crate) rung_at: Option<Duration>,
     pub(crate) ready_at: Option<Duration>,
     pub(crate) process: Option<Process>,
     /// The way to the handler; closed to dismiss it.
@@ -65,6 +69,7 @@ impl Slot {
             generation: 0,
             state: State::Vacant,
             cause: None,
+            unhurried: false,
             until: None,
             occupant: None,
             crashes: Backoff::crash(),
@@ -88,6 +93,12 @@ impl Slot {
     /// Tells whether somebody serves here, or will without another decision.
     pub(crate) const fn stays_or_serves(&self) -> bool {
         matches!(self.state, State::Starting | State::Serving | State::Resting)
+    }
+
+    /// Tells whether a handler in this slot has nothing in hand, as far as it says.
+    pub(crate) fn is_idle(&self) -> bool {
+        let seen = self.occupant.as_ref().map(|occupant| &occupant.seen);
+        seen.is_none_or(|seen| seen.open == 0 && seen.busy == 0)
     }
 
     pub(crate) fn pid(&self) -> Option<Pid> {

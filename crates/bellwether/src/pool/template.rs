@@ -232,7 +232,7 @@ impl<'a> Workshop<'a> {
         self.0.last_will.make(number, telemetry.clone());
         drop(page);
         let mut keep = self.0.kept();
-        keep.extend([&channel, bell.rope()].map(AsRawFd::as_raw_fd));
+        keep.extend([&channel, bell.rope(), bell.doorbell()].map(AsRawFd::as_raw_fd));
         descriptors::close_all_but(&keep);
         body(Post {
             seat: Seat {

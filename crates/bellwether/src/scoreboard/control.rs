@@ -10,6 +10,7 @@ use crate::sys::memory::{self, Page, View};
 pub(crate) const MAX_SLOTS: usize = 4096;
 
 const HANDLERS: usize = 0;
+const ELASTIC: usize = 1;
 const WORDS: usize = 8;
 
 /// The spawner's side: the one writable mapping there will ever be.
@@ -41,6 +42,11 @@ impl ControlPage {
     pub(crate) fn set_handlers(&self, handlers: usize) {
         self.page[HANDLERS].store(handlers as u64, Ordering::Relaxed);
     }
+
+    /// Tells all handlers whether their number follows the load, so that they count who is free.
+    pub(crate) fn set_elastic(&self, elastic: bool) {
+        self.page[ELASTIC].store(elastic.into(), Ordering::Relaxed);
+    }
 }
 
 /// A handler's side.
@@ -51,6 +57,11 @@ impl ControlView {
     #[cfg_attr(not(feature = "tokio"), allow(dead_code))] // only the gate asks
     pub(crate) fn handlers(&self) -> u64 {
         self.0.get(HANDLERS).max(1)
+    }
+
+    /// Tells whether the number of handlers follows the load.
+    pub(crate) fn is_elastic(&self) -> bool {
+        self.0.get(ELASTIC) != 0
     }
 }
 
@@ -65,6 +76,9 @@ mod tests {
         assert_eq!(view.handlers(), 1, "at least the one who asks");
         page.set_handlers(7);
         assert_eq!(view.handlers(), 7);
+        assert!(!view.is_elastic());
+        page.set_elastic(true);
+        assert!(view.is_elastic());
     }
 
     #[test]

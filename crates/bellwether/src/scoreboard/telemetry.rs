@@ -257,6 +257,11 @@ impl TelemetryView {
         Some(mark::read(|word| self.view.get(base + word)))
     }
 
+    /// Returns when the handler was forked (time since boot), as it says; never in the future.
+    pub(crate) fn forked_at(&self) -> Duration {
+        Duration::from_nanos(self.view.get(FORKED_AT)).min(clock::now())
+    }
+
     fn first_accept(&self) -> Option<Duration> {
         let (forked, accepted) = (self.view.get(FORKED_AT), self.view.get(FIRST_ACCEPT_AT));
         accepted.checked_sub(forked).filter(|_| forked > 0).map(Duration::from_nanos)

@@ -1,0 +1,228 @@
+//! Deciding how many handlers there should be: when the balance is asked, and what its word means.
+
+use std::time::Duration;
+
+use super::life::State;
+use super::slot::Slot;
+use super::watch::TICK;
+use super::{Bounds, Phase, Pool};
+use crate::balance::{Balance, Decision, Occasion, Reading};
+use crate::journal::{Entry, Kind};
+use crate::sys::clock;
+
+/// How soon the balance is asked again while requests wait and there may be more handlers.
+const BRISK: Duration = Duration::from_millis(2);
+/// How much later for every handler there is, whose page is read for it: at most one percent of
+/// a processor is spent on asking.
+const A_PAGE: Duration = Duration::from_micros(10);
+
+/// The balance of a pool, and its last word.
+pub(super) struct Balancing {
+    rule: Box<dyn Balance>,
+    decision: Decision,
+    /// What the decision was made of.
+    reading: Reading,
+    /// When to ask again though nothing happens.
+    again: Option<Duration>,
+    /// When the doorbell was rung that is being answered.
+    rung_at: Option<Duration>,
+    /// By how much the bell's count of free threads was off at the last look.
+    drift: i64,
+}
+
+impl Balancing {
+    pub(super) fn by(rule: Box<dyn Balance>) -> Self {
+        Self {
+            rule,
+            decision: Decision::new(0, String::new()),
+            reading: Reading::default(),
+            again: None,
+            rung_at: None,
+            drift: 0,
+        }
+    }
+
+    /// Returns when to ask again though nothing happens.
+    pub(super) const fn due(&self) -> Option<Duration> {
+        self.again
+    }
+
+    /// Asks again at this moment at the latest.
+    fn no_later_than(&mut self, moment: Duration) {
+        self.again = Some(self.again.map_or(moment, |again| again.min(moment)));
+    }
+
+    /// Returns when the doorbell was rung that the pool answers at this moment.
+    pub(super) const fn rung_at(&self) -> Option<Duration> {
+        self.rung_at
+    }
+
+    /// Forgets that the doorbell was rung: it has been answered.
+    pub(super) const fn answered(&mut self) {
+        self.rung_at = None;
+    }
+}
+
+impl Pool {
+    /// Tells whether the number of handlers follows the load.
+    pub(super) fn is_elastic(&self) -> bool {
+        self.bounds.min < self.bounds.max && self.is_making()
+    }
+
+    /// Tells whether handlers are made as they are wanted: not in a pool that ends.
+    fn is_making(&self) -> bool {
+        self.phase != Phase::Closing && self.verdict.is_none() && !self.retiring
+    }
+
+    /// A handler has taken the last free thread.
+    pub(super) fn answer_doorbell(&mut self) {
+        self.balancing.rung_at = Some(self.bell.answer_doorbell());
+        self.watch = self.watch.rouse(clock::now());
+        self.glance(Occasion::Doorbell);
+    }
+
+    /// A request has come while the spawner slept.
+    pub(super) fn receive_request(&mut self) {
+        self.watch = self.watch.rouse(clock::now());
+        if !self.slots.iter().any(|slot| slot.state == State::Serving) {
+            self.glance(Occasion::Doorbell);
+        }
+    }
+
+    /// Reads what the handlers say and asks the balance, where it has a choice.
+    pub(super) fn glance(&mut self, occasion: Occasion) {
+        if self.is_elastic() {
+            self.read_telemetry();
+            self.decide(occasion);
+        }
+    }
+
+    /// Asks the balance how many handlers there should be.
+    pub(super) fn decide(&mut self, occasion: Occasion) {
+        self.balancing.again = None;
+        if !self.is_making() {
+            return self.bell.disarm();
+        }
+        let reading = self.reading(occasion);
+        let Bounds { min, max } = self.bounds;
+        self.balancing.decision = if min == max {
+            let plural = if min == 1 { "" } else { "s" };
+            Decision::new(min, format!("fixed: {min} handler{plural}"))
+        } else {
+            self.balancing.rule.decide(&reading)
+        };
+        self.balancing.reading = reading;
+        self.why = self.reason();
+        self.set_bell(occasion);
+    }
+
+    /// What the balance says, as far as the operator leaves it a choice.
+    fn reason(&self) -> String {
+        let why = self.balancing.decision.why.clone();
+        match self.bounds {
+            bounds if bounds == self.configured => why,
+            Bounds { min, max } if min == max => format!("{min}, as the operator says"),
+            Bounds { min, max } => format!("{why}; from {min} to {max}, as the operator says"),
+        }
+    }
+
+    /// Plans when to ask again, and whether the last free thread is to tell.
+    ///
+    /// While requests wait or the doorbell has just been rung, asking again in a moment does
+    /// what the doorbell would; so it is rung at most once in that time, however many come.
+    fn set_bell(&mut self, occasion: Occasion) {
+        let Balancing { reading, decision, .. } = &self.balancing;
+        let may_grow = self.is_elastic()
+            && decision.limit.is_none()
+            && decision.target.max(reading.alive()) < self.bounds.max;
+        let is_brisk = reading.depth > 0 || occasion == Occasion::Doorbell;
+        let alive = u32::try_from(reading.alive()).unwrap_or(u32::MAX);
+        let soon = reading.now + BRISK.saturating_add(A_PAGE.saturating_mul(alive)).min(TICK);
+        if let Some(again) = decision.again.filter(|_| self.is_elastic()) {
+            self.balancing.no_later_than(again.max(soon));
+        }
+        if may_grow && is_brisk {
+            self.balancing.no_later_than(soon);
+        }
+        if may_grow && !is_brisk {
+            self.bell.arm();
+        } else {
+            self.bell.disarm();
+        }
+    }
+
+    /// Looks again soon, because handlers that are too many still serve.
+    pub(super) fn wait_for_the_busy(&mut self) {
+        self.balancing.no_later_than(clock::now() + TICK);
+    }
+
+    fn reading(&self, occasion: Occasion) -> Reading {
+        let serving = || self.slots.iter().filter(|slot| slot.state == State::Serving);
+        let seen = serving().filter_map(|slot| slot.occupant.as_ref());
+        Reading {
+            now: clock::now(),
+            occasion,
+            handlers: serving().count(),
+            starting: self.count(|slot| slot.state == State::Starting),
+            busy: seen.map(|occupant| occupant.seen.busy as f64).sum(),
+            threads: self.pattern.threads,
+            depth: self.depth(),
+            accepted: self.totals().accepted,
+            min: self.bounds.min,
+            max: self.bounds.max,
+            ..Reading::default()
+        }
+    }
+
+    /// Settles how many handlers there should be, by the last decision and what has changed since.
+    pub(super) fn settle_want(&mut self) {
+        let want = self.wanted();
+        if want != self.want && self.is_making() {
+            self.tell_of_a_want(want);
+        }
+        self.want = want;
+        self.page.set_elastic(self.is_elastic());
+    }
+
+    fn wanted(&self) -> usize {
+        if self.phase == Phase::Closing || self.verdict.is_some() {
+            return 0;
+        }
+        if self.retiring {
+            return self.count(|slot| slot.stays(self.pattern.generation));
+        }
+        let Bounds { min, max } = self.bounds;
+        // Whether the application can be loaded is found out before the first request, not by it.
+        let least = min.max((!self.ever_ready || self.roll.is_some()).into());
+        let most = max.saturating_sub(self.given_up);
+        self.balancing.decision.target.clamp(least, max.max(least)).min(most)
+    }
+
+    fn tell_of_a_want(&mut self, want: usize) {
+        let reading = &self.balancing.reading;
+        let entry = Entry::new(Kind::Scale, "balance", self.why.clone())
+            .with("from", self.want as f64)
+            .with("to", want as f64)
+            .with("min", self.bounds.min as f64)
+            .with("max", self.bounds.max as f64)
+            .with("busy", reading.busy)
+            .with("depth", reading.depth.into());
+        self.tell(entry);
+    }
+
+    /// Sets the bell's count of free threads right, when it was off twice in a row.
+    ///
+    /// Handlers count while their pages are read, so a difference that does not stay means nothing.
+    pub(super) fn correct_the_bell(&mut self) {
+        let idle = |slot: &Slot| slot.occupant.as_ref().map_or(0, |it| it.seen.idle);
+        let serving = self.slots.iter().filter(|slot| slot.state == State::Serving);
+        let now = self.bell.excess(serving.map(idle).sum());
+        let lasting = match (self.balancing.drift, now) {
+            (before, now) if before > 0 && now > 0 => before.min(now),
+            (before, now) if before < 0 && now < 0 => before.max(now),
+            _ => 0,
+        };
+        self.bell.correct_free(lasting);
+        self.balancing.drift = now - lasting;
+    }
+}
