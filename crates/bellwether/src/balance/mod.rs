@@ -6,11 +6,13 @@
 //! crate.
 
 mod decision;
+mod demand;
 mod fixed;
 mod reading;
 mod slo;
 
 pub use decision::{Decision, Limit};
+pub use demand::Demand;
 pub use fixed::Fixed;
 pub use reading::{Occasion, Reading, Resources};
 pub use slo::Slo;
