@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::sys::memory::{self, Page, View};
 
@@ -10,6 +11,8 @@ use crate::sys::memory::{self, Page, View};
 pub(crate) const MAX_SLOTS: usize = 4096;
 
 const HANDLERS: usize = 0;
+/// In milliseconds; 0: nobody is sent away.
+const SHED_ABOVE: usize = 1;
 const WORDS: usize = 8;
 
 /// The spawner's side: the one writable mapping there will ever be.
@@ -41,6 +44,13 @@ impl ControlPage {
     pub(crate) fn set_handlers(&self, handlers: usize) {
         self.page[HANDLERS].store(handlers as u64, Ordering::Relaxed);
     }
+
+    /// Tells all handlers from which wait in the buffer on (at least 1 ms) they send connections
+    /// away; `None`: they serve all.
+    pub(crate) fn shed_above(&self, wait: Option<Duration>) {
+        let ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.page[SHED_ABOVE].store(wait.map_or(0, ms), Ordering::Relaxed);
+    }
 }
 
 /// A handler's side.
@@ -51,6 +61,11 @@ impl ControlView {
     #[cfg_attr(not(feature = "tokio"), allow(dead_code))] // only the gate asks
     pub(crate) fn handlers(&self) -> u64 {
         self.0.get(HANDLERS).max(1)
+    }
+
+    /// Returns the wait in the buffer above which a connection is sent away; `None`: nobody is.
+    pub(crate) fn shed_above(&self) -> Option<Duration> {
+        Some(self.0.get(SHED_ABOVE)).filter(|ms| *ms > 0).map(Duration::from_millis)
     }
 }
 
@@ -65,6 +80,22 @@ mod tests {
         assert_eq!(view.handlers(), 1, "at least the one who asks");
         page.set_handlers(7);
         assert_eq!(view.handlers(), 7);
+    }
+
+    #[test]
+    fn nobody_is_shed_until_the_spawner_says_so() {
+        let page = ControlPage::new().unwrap();
+        let view = page.view().unwrap();
+        assert_eq!(view.shed_above(), None);
+        let check = |wait, expected| {
+            page.shed_above(wait);
+            assert_eq!(view.shed_above(), expected);
+        };
+        let ms = Duration::from_millis;
+        check(Some(ms(50)), Some(ms(50)));
+        check(Some(Duration::from_nanos(1)), Some(ms(1)));
+        check(Some(Duration::MAX), Some(ms(u64::MAX)));
+        check(None, None);
     }
 
     #[test]
