@@ -35,7 +35,8 @@ impl Pool {
         }
         let accepted = self.totals().accepted;
         let waiting = depths.iter().any(|depth| *depth > 0);
-        let active = accepted != self.accepted_seen || waiting || self.has_deadlines();
+        let shed = self.shed_or_not(now, self.timed_depth(&depths), self.is_as_large_as_can_be());
+        let active = accepted != self.accepted_seen || waiting || self.has_deadlines() || shed;
         (self.stood, self.accepted_seen) = (depths, accepted);
         self.plan_next_look(active);
         if self.watch == Watch::Asleep {
@@ -100,6 +101,7 @@ impl Pool {
             threads: self.pattern.threads,
             depth: self.depth(),
             accepted: self.accepted_seen,
+            late: self.totals().late.min(self.accepted_seen),
             min: self.bounds.min,
             max: self.bounds.max,
             ..Reading::default()
