@@ -196,7 +196,7 @@ mod tests {
         --notification some:4 --boot-timeout 2m --announce 1s --stop-grace 5 --kill-after 2s \
         --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
         --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
-        --max-memory 512MiB --memory-pressure 20% --crash-budget 60 --name shop \
+        --max-memory 512MiB --memory-pressure 20% --shed off --crash-budget 60 --name shop \
         --allow read=gid:33 --allow operate=uid:1000";
 
     const EVERY_KEY: &str = "
@@ -223,6 +223,7 @@ mod tests {
         max-age = '60m'
         max-memory = 536_870_912
         memory-pressure = 20
+        shed = false
         crash-budget = 60";
 
     fn typed(line: &str) -> Serve {

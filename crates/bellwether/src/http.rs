@@ -1,6 +1,7 @@
 //! HTTP/1.1 and HTTP/2 for any tower service, by hyper.
 
 mod reply;
+mod shed;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -60,6 +61,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// request lasts, as far as the hard deadline goes, until its body has ended or its client is
 /// gone. The time in the buffer counts for the first request of a connection.
 ///
+/// Where [`Builder::shed`](crate::Builder::shed) is on, a connection that comes out of the buffer too
+/// late is not given to the service: its first request gets 503 with `Retry-After: 1`, and the
+/// connection is closed as soon as the client has that answer.
+///
 /// Open the address with [`Defer::ON`](crate::Defer::ON): in HTTP the client speaks first.
 ///
 /// ```no_run
@@ -108,15 +113,15 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let terms = Terms { limit: CONNECTIONS, connection_is_request: false };
+    let terms = Terms { limit: CONNECTIONS, connection_is_request: false, sheds: true };
     server.gated(terms, move |shift| {
         let starting = start(shift.clone());
         async move {
             let service = starting.await?;
             let protocol = protocol();
-            Ok(move |connection| {
+            Ok(move |connection: Connection| {
                 let service = Counted::new(service.clone(), &shift, &connection);
-                talk(protocol.clone(), connection, service, shift.clone())
+                attend(protocol.clone(), connection, service, shift.clone())
             })
         }
     })
@@ -127,6 +132,27 @@ fn protocol() -> auto::Builder<TokioExecutor> {
     protocol.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     protocol.http2().timer(TokioTimer::new()).keep_alive_interval(PING_INTERVAL);
     protocol
+}
+
+/// Serves one connection, or sends it away.
+async fn attend<V, B>(
+    protocol: auto::Builder<TokioExecutor>,
+    connection: Connection,
+    service: Counted<V>,
+    shift: Shift,
+) where
+    V: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    V::Future: Send + 'static,
+    V::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    if connection.is_unwanted() {
+        shed::send_away(protocol, connection, shift).await;
+    } else {
+        talk(protocol, connection, service, shift).await;
+    }
 }
 
 /// Serves one connection until it ends, or as soon as the shift is over and it allows.

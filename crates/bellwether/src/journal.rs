@@ -78,6 +78,8 @@ pub enum Kind {
     Stop,
     /// Something that is needed is missing.
     Shortage,
+    /// Late connections are sent away, or no longer are.
+    Overload,
 }
 
 /// Why a handler ended.

@@ -134,6 +134,14 @@ pub struct Totals {
     pub wakeups: u64,
     /// Races lost.
     pub losses: u64,
+    /// Connections, of those accepted, that had waited in the buffer for longer than they should
+    /// have (50 ms).
+    #[serde(default)]
+    pub late: u64,
+    /// Connections, of those late, that were sent away instead of served; they count as completed,
+    /// and not as requests.
+    #[serde(default)]
+    pub shed: u64,
     /// Handlers made.
     pub spawned: u64,
     /// Handlers that have ended.

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::place::resolved;
-use super::written::{Handlers, Percent, Written};
+use super::written::{Handlers, Percent, Switch, Written};
 
 type Time = Written<Duration>;
 
@@ -112,6 +112,15 @@ pub(crate) struct PoolSettings {
     #[arg(long, value_name = "PERCENT%", help_heading = LIMITS, allow_negative_numbers = true)]
     pub(crate) memory_pressure: Option<Written<Percent>>,
 
+    /// Whether a connection that has waited too long is answered with 503 while more come than can be
+    /// served [default: on with MIN..MAX handlers, off with a fixed number].
+    ///
+    /// Too long is 50 ms when the buffer was never empty for 500 ms and there cannot be more
+    /// handlers; before that it is 500 ms. At Unix sockets nobody is sent away: there the kernel does
+    /// not tell how long somebody has waited.
+    #[arg(long, value_name = "on|off", help_heading = LIMITS)]
+    pub(crate) shed: Option<Written<Switch>>,
+
     /// How many handlers that died may be replaced in a minute [default: 6000].
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub(crate) crash_budget: Option<Written<u32>>,
@@ -145,8 +154,16 @@ impl PoolSettings {
             .set(self.max_age, Builder::max_age)
             .set(self.max_memory, |it, size: ByteSize| it.max_memory(size.0))
             .set(self.memory_pressure, |it, share: Percent| it.memory_pressure(share.0))
+            .set(Some(Written(self.sheds())), |it, Switch(on)| it.shed(on))
             .set(self.crash_budget, Builder::crash_budget);
         with.0
+    }
+
+    /// Whether late connections are sent away: where nothing is said, if their number of handlers
+    /// can grow, so that not even more of them would help.
+    fn sheds(&self) -> Switch {
+        let is_elastic = self.handlers.is_some_and(|Written(it)| it.min < it.max);
+        self.shed.map_or(Switch(is_elastic), |Written(it)| it)
     }
 
     /// Takes relative paths as ones from this folder.
@@ -165,5 +182,24 @@ impl With {
             Some(Written(value)) => Self(set(self.0, value)),
             None => self,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_elastic_pool_sheds_and_a_fixed_one_only_when_asked() {
+        let check = |toml: &str, expected: bool| {
+            let pool: PoolSettings = toml::from_str(toml).unwrap();
+            assert_eq!(pool.sheds(), Switch(expected), "{toml}");
+        };
+        check("", false);
+        check("handlers = 4", false);
+        check("handlers = '4..4'", false);
+        check("handlers = '2..8'", true);
+        check("handlers = '2..8'\nshed = false", false);
+        check("handlers = 4\nshed = true", true);
     }
 }

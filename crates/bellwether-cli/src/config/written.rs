@@ -17,6 +17,8 @@ pub(crate) trait Value: Sized {
     const FORM: &'static str;
     /// Whether it can be written as a number, and whether as a text.
     const NUMBER_OR_TEXT: (bool, bool) = (false, true);
+    /// Whether it is written as true or false, which on the command line are on and off.
+    const SWITCH: bool = false;
     /// How its text looks: a regular expression as JSON Schema knows them (ECMA-262).
     const PATTERN: &'static str;
 
@@ -58,6 +60,14 @@ impl<T: Value> Visitor<'_> for Reader<T> {
         text.parse().map_err(E::custom)
     }
 
+    fn visit_bool<E: serde::de::Error>(self, on: bool) -> Result<Written<T>, E> {
+        if !T::SWITCH {
+            return Err(E::invalid_type(Unexpected::Bool(on), &self));
+        }
+        let word = if on { "on" } else { "off" };
+        word.parse().map_err(E::custom)
+    }
+
     fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Written<T>, E> {
         if !T::NUMBER_OR_TEXT.0 {
             return Err(E::invalid_type(Unexpected::Signed(number), &self));
@@ -89,6 +99,7 @@ impl<T: Value> JsonSchema for Written<T> {
                 "type": ["integer", "string"], "minimum": 0, "pattern": T::PATTERN
             }),
             (true, false) => json_schema!({ "type": "integer", "minimum": 0 }),
+            _ if T::SWITCH => json_schema!({ "type": "boolean" }),
             _ => json_schema!({ "type": "string", "pattern": T::PATTERN }),
         }
     }
@@ -208,6 +219,25 @@ impl fmt::Display for Percent {
     }
 }
 
+/// Something that is done or not: true or false in the file, on or off on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Switch(pub(crate) bool);
+
+impl Value for Switch {
+    const FORM: &'static str = "true or false";
+    const NUMBER_OR_TEXT: (bool, bool) = (false, false);
+    const SWITCH: bool = true;
+    const PATTERN: &'static str = "^(on|off)$";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "on" => Ok(Self(true)),
+            "off" => Ok(Self(false)),
+            _ => Err(format!("`{text}` is not possible; write on or off")),
+        }
+    }
+}
+
 /// How many handlers a pool begins with and, for `scale`, how many it may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handlers {
@@ -314,6 +344,7 @@ mod tests {
         check::<Amount>("101%");
         check::<Address>("localhost");
         check::<Notification>("some:0");
+        check::<Switch>("true");
     }
 
     #[test]

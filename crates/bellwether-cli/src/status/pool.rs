@@ -24,6 +24,7 @@ pub(super) fn block(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Resul
     f.write_char('\n')?;
     generations(f, handlers)?;
     sums(f, totals)?;
+    shed(f, totals)?;
     why(f, pool)?;
     wait(f, waits)
 }
@@ -99,6 +100,15 @@ fn sums(f: &mut fmt::Formatter<'_>, it: &Totals) -> fmt::Result {
     writeln!(f, "handlers    {spawned} made = {alive} alive + {exited} ended ({crashed} crashed)")
 }
 
+/// Says how many were sent away, where anybody was.
+fn shed(f: &mut fmt::Formatter<'_>, it: &Totals) -> fmt::Result {
+    if it.shed == 0 {
+        return Ok(());
+    }
+    let (shed, late) = (count(it.shed), count(it.late));
+    writeln!(f, "shed        {shed} of the connections done, of {late} that had waited too long")
+}
+
 fn why(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Result {
     let PoolStatus { min, max, want, why, threads, notification, .. } = pool;
     let is_fixed = min == want && max == want;
@@ -144,6 +154,27 @@ mod tests {
         check(1, 1, 1, "1 handler");
         check(2, 8, 2, "2 handlers (2..8)");
         check(4, 4, 2, "2 handlers (4..4)");
+    }
+
+    /// What is written about those who were sent away.
+    struct Shed(Totals);
+
+    impl Display for Shed {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            shed(f, &self.0)
+        }
+    }
+
+    #[test]
+    fn who_was_sent_away_is_told_where_anybody_was() {
+        let check = |late: u64, shed: u64, expected: &str| {
+            let mut totals = Totals::default();
+            (totals.late, totals.shed) = (late, shed);
+            assert_eq!(Shed(totals).to_string(), expected);
+        };
+        check(12, 0, "");
+        let few = "shed        5 of the connections done, of 12 that had waited too long\n";
+        check(12, 5, few);
     }
 
     #[test]

@@ -42,6 +42,7 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ("[pool.web]\nthreads = '2'", "3:11", &["string \"2\"", "a whole number"]),
     ("[pool.web]\nthreads = 1.5", "3:11", &["floating point `1.5`", "a whole number"]),
     ("[pool.web]\nhandlers = true", "3:12", &["boolean `true`", "MIN..MAX"]),
+    ("[pool.web]\nshed = 'on'", "3:8", &["string \"on\"", "true or false"]),
     ("[pool.web]\nstop-grace = []", "3:14", &["sequence", "a time such as"]),
     ("[pool.web]\nnotification = 2", "3:16", &["integer `2`", "\"some:K\""]),
     ("[pool.api]\nlisten = ':1'", "2:10", &["string \":1\"", "a list"]),

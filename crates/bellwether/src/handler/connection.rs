@@ -46,18 +46,34 @@ pub struct Connection {
     kind: Kind,
     waited: Option<Duration>,
     deadline: Option<Deadline>,
+    /// Whether it is to be sent away by whoever gets it.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    // blocking handlers are told otherwise
+    unwanted: bool,
 }
 
 impl Connection {
     pub(crate) fn new(fd: OwnedFd, kind: Kind) -> Self {
         let waited = (kind == Kind::Tcp).then(|| socket::tcp_quiet_ms(&fd).ok()).flatten();
         let waited = waited.map(|ms| Duration::from_millis(ms.into()));
-        Self { fd, kind, waited, deadline: None }
+        Self { fd, kind, waited, deadline: None, unwanted: false }
     }
 
     /// Lets the connection know how long it has.
     pub(super) fn until(self, deadline: Deadline) -> Self {
         Self { deadline: Some(deadline), ..self }
+    }
+
+    /// Marks the connection as one that is to be sent away.
+    #[cfg(feature = "tokio")]
+    pub(super) fn unwanted(self) -> Self {
+        Self { unwanted: true, ..self }
+    }
+
+    /// Tells whether the connection is to be sent away instead of served.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn is_unwanted(&self) -> bool {
+        self.unwanted
     }
 
     /// Returns how long the handler has for this connection's request.

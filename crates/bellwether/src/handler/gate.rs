@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc as queue, watch};
 
 use super::Departure;
 use super::connection::Connection;
-use super::guest::{Arrival, Guest};
+use super::guest::{Arrival, End, Guest};
 use super::post::{Order, Post, ROPE, Seat};
 use super::race::{Outcome, Racer, Stop};
 use super::requests::{Requests, Unfinished};
@@ -90,6 +90,8 @@ pub(crate) struct Terms {
     pub(crate) limit: usize,
     /// Whether a connection is one request; otherwise the protocol counts its requests itself.
     pub(crate) connection_is_request: bool,
+    /// Whether the handler itself sends connections away; otherwise they are just closed.
+    pub(crate) sheds: bool,
 }
 
 /// The connections that one pair of gate and runtime holds.
@@ -121,16 +123,15 @@ impl Room {
         self.post.telemetry.line(self.thread).opened();
     }
 
-    pub(super) fn leave(&self, aborted: bool) {
+    pub(super) fn leave(&self, end: End) {
         let line = self.post.telemetry.line(self.thread);
-        if self.terms.connection_is_request {
+        if self.terms.connection_is_request && end != End::Shed {
             line.requested();
         }
         line.closed();
-        if aborted {
-            line.aborted()
-        } else {
-            line.completed()
+        match end {
+            End::Served | End::Shed => line.completed(),
+            End::Aborted => line.aborted(),
         }
         self.post.bell.closed();
         self.open.fetch_sub(1, Ordering::SeqCst);
@@ -245,6 +246,10 @@ where
         while let Some(Arrival { connection, request }) = arrivals.recv().await {
             room.received();
             let guest = Guest::new(Arc::clone(&room), request);
+            if connection.is_unwanted() && !room.terms.sheds {
+                guest.shed(connection);
+                continue;
+            }
             // What panics before its first await must not end the runtime either.
             match catch_unwind(AssertUnwindSafe(|| handler(connection))) {
                 Ok(serving) => drop(tokio::spawn(guest.serve(serving))),
@@ -303,6 +308,10 @@ impl Gate {
             }
         }
         match racer.next(None)? {
+            Outcome::Won(connection) if racer.sheds(&connection) => {
+                racer.line.shed();
+                self.hand_over(Arrival { connection: connection.unwanted(), request: None })?;
+            }
             Outcome::Won(connection) => self.admit(connection)?,
             Outcome::Message => self.hear_freed(),
             Outcome::Lost | Outcome::Nothing => {}
@@ -311,13 +320,18 @@ impl Gate {
     }
 
     fn admit(&self, connection: Connection) -> Result<(), Stop> {
-        self.room.enter();
-        // A runtime that is gone can serve nothing any more.
         let requests = self.room.requests.as_ref();
         let arrival = match requests.filter(|_| self.room.terms.connection_is_request) {
             Some(requests) => Arrival::with_deadline(connection, requests),
             None => Arrival { connection, request: None },
         };
+        self.hand_over(arrival)
+    }
+
+    /// Gives a connection to the runtime: the only one that counts how connections end.
+    fn hand_over(&self, arrival: Arrival) -> Result<(), Stop> {
+        self.room.enter();
+        // A runtime that is gone can serve nothing any more.
         self.hand_over.send(arrival).map_err(|_| Stop::Depart(Departure::Broken))
     }
 

@@ -22,16 +22,26 @@ impl Arrival {
     }
 }
 
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Served,
+    /// Sent away instead of served.
+    Shed,
+    /// Cut by a panic or by its deadline.
+    Aborted,
+}
+
 /// Marks the end of a connection, however it ends.
 pub(super) struct Guest {
     room: Arc<Room>,
-    aborted: bool,
+    end: End,
     request: Option<Unfinished>,
 }
 
 impl Guest {
     pub(super) const fn new(room: Arc<Room>, request: Option<Unfinished>) -> Self {
-        Self { room, aborted: false, request }
+        Self { room, end: End::Served, request }
     }
 
     /// Serves until the end, or until the handler is told that it takes too long.
@@ -39,19 +49,27 @@ impl Guest {
         match &self.request {
             None => serving.await,
             Some(request) => {
-                self.aborted = request.deadline().bound(serving).await.is_none();
+                if request.deadline().bound(serving).await.is_none() {
+                    self.end = End::Aborted;
+                }
             }
         }
     }
 
     /// The connection ends before it was served.
     pub(super) fn abort(mut self) {
-        self.aborted = true;
+        self.end = End::Aborted;
+    }
+
+    /// The connection is sent away without being served.
+    pub(super) fn shed(mut self, connection: Connection) {
+        self.end = End::Shed;
+        drop(connection);
     }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.room.leave(self.aborted || std::thread::panicking());
+        self.room.leave(if std::thread::panicking() { End::Aborted } else { self.end });
     }
 }

@@ -3,9 +3,10 @@
 //! The spawner gives each handler a [`post::Post`]: its seat, the listeners, its pages and a
 //! channel to the spawner. Blocking handlers race in [`race`], one racer a thread; asynchronous
 //! ones race in [`gate`], a thread that accepts and hands over to a runtime. Both read the
-//! answer of `accept` through [`refusal`], keep a [`deadline`] for each of their [`requests`] where
-//! there are any, and end with a [`Departure`], which is the exit status. Without a
-//! spawner they have [`patience`] for a while, and end by their [`last_will`].
+//! answer of `accept` through [`refusal`], judge by its [`lateness`] whether a connection is to be
+//! served, keep a [`deadline`] for each of their [`requests`] where there are any, and end with a
+//! [`Departure`], which is the exit status. Without a spawner they have [`patience`] for a while,
+//! and end by their [`last_will`].
 
 mod connection;
 mod deadline;
@@ -14,6 +15,7 @@ pub(crate) mod gate;
 #[cfg(feature = "tokio")]
 mod guest;
 pub(crate) mod last_will;
+mod lateness;
 mod patience;
 pub(crate) mod post;
 pub(crate) mod race;
@@ -74,6 +76,38 @@ pub trait Handler: Clone + Send {
 
     /// Serves one connection; dropping it closes it.
     fn handle(&mut self, connection: Connection);
+
+    /// Sends one connection away that has waited too long, while more come than can be served.
+    ///
+    /// Called in place of [`Handler::handle`] where that was allowed
+    /// ([`Builder::shed`](crate::Builder::shed)). It should be quick, for meanwhile others wait; a
+    /// deadline holds for it too. Without an implementation the connection is closed without a
+    /// word.
+    ///
+    /// What the client has sent and nobody has read makes the kernel reset the connection when it
+    /// is closed, and the client may lose the last words: read it first, or where the client
+    /// speaks second, as in SMTP, speak at once.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use bellwether::{Connection, Handler};
+    ///
+    /// #[derive(Clone)]
+    /// struct Mail;
+    ///
+    /// impl Handler for Mail {
+    ///     fn handle(&mut self, mut connection: Connection) {
+    ///         let _ = connection.write_all(b"220 ready\r\n"); // and the rest of the talk
+    ///     }
+    ///
+    ///     fn shed(&mut self, mut connection: Connection) {
+    ///         let _ = connection.write_all(b"421 too busy, try again later\r\n");
+    ///     }
+    /// }
+    /// ```
+    fn shed(&mut self, connection: Connection) {
+        drop(connection);
+    }
 }
 
 impl<F: FnMut(Connection) + Clone + Send> Handler for F {

@@ -102,6 +102,8 @@ pub(crate) struct Post {
     pub(crate) notification: Notification,
     pub(crate) orphan_grace: Duration,
     pub(crate) deadlines: Deadlines,
+    /// How long a connection may wait in the buffer before it is late.
+    pub(crate) slo_wait: Duration,
     pub(crate) telemetry: Telemetry,
     pub(crate) control: ControlView,
     pub(crate) bell: Bell,
@@ -135,7 +137,6 @@ impl Post {
     }
 
     /// Returns the last order heard.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn heard(&self) -> Order {
         *self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -136,6 +136,9 @@ impl<'a> Racer<'a> {
     fn race<H: Handler>(&mut self, handler: &mut H, pristine: &H) -> Departure {
         let stop = loop {
             let served = match self.next(None) {
+                Ok(Outcome::Won(connection)) if self.sheds(&connection) => {
+                    self.shed(handler, pristine, connection)
+                }
                 Ok(Outcome::Won(connection)) => self.serve(handler, pristine, connection),
                 other => other.map(drop),
             };
@@ -192,6 +195,7 @@ impl<'a> Racer<'a> {
                 self.pauses.reset();
                 self.losses_in_a_row = 0;
                 self.line.won(connection.waited());
+                self.note_lateness(&connection);
                 self.waiter.after_win(&self.post.listeners)?;
                 Ok(Outcome::Won(connection))
             }
@@ -261,6 +265,19 @@ impl<'a> Racer<'a> {
         Ok(self.post.join(&self.waiter)?)
     }
 
+    /// Tells whether a connection just won is to be sent away.
+    ///
+    /// Not by an orphan: nobody is left who would tell it that the overload is over.
+    pub(crate) fn sheds(&self, connection: &Connection) -> bool {
+        self.post.sheds(connection) && self.patience == Patience::Unbounded
+    }
+
+    fn note_lateness(&self, connection: &Connection) {
+        if self.post.is_late(connection) {
+            self.line.late();
+        }
+    }
+
     /// Reads what the spawner says: a nudge, or by its silence that it is time to leave.
     fn hear_spawner(&mut self, gone: bool) -> Result<(), Stop> {
         if gone {
@@ -285,16 +302,37 @@ impl<'a> Racer<'a> {
         pristine: &H,
         connection: Connection,
     ) -> Result<(), Stop> {
+        let served = self.attend(connection, |connection| handler.handle(connection));
+        self.line.requested();
+        self.ended(served, handler, pristine)
+    }
+
+    /// Sends a connection away, as the handler does that.
+    fn shed<H: Handler>(
+        &self,
+        handler: &mut H,
+        pristine: &H,
+        connection: Connection,
+    ) -> Result<(), Stop> {
+        self.line.shed();
+        let sent = self.attend(connection, |connection| handler.shed(connection));
+        self.ended(sent, handler, pristine)
+    }
+
+    /// Lets the user's code have a connection; `false`: it panicked.
+    fn attend(&self, connection: Connection, how: impl FnOnce(Connection)) -> bool {
         self.post.take(&self.line);
         let request = self.requests.as_ref().map(|it| it.begin(connection.waited()));
         let connection = match &request {
             Some(request) => connection.until(request.deadline()),
             None => connection,
         };
-        let served = catch_unwind(AssertUnwindSafe(|| handler.handle(connection)));
-        drop(request);
-        self.line.requested();
-        if served.is_ok() {
+        catch_unwind(AssertUnwindSafe(|| how(connection))).is_ok()
+    }
+
+    /// Counts the end of a connection.
+    fn ended<H: Handler>(&self, well: bool, handler: &mut H, pristine: &H) -> Result<(), Stop> {
+        if well {
             self.line.completed();
         } else {
             self.line.aborted();

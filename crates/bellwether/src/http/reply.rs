@@ -1,17 +1,19 @@
-//! The body of a response: the service's own, or our word that it took too long.
+//! The body of a response: the service's own, or our word that there is none.
 
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::handler::requests::Unfinished;
 
 const TOO_LATE: &str = "the request took too long\n";
+
+const TOO_MANY: &str = "too many requests wait here; try again in a moment\n";
 
 /// The body of a response; its end is the end of its request.
 pub(super) enum Reply<B> {
@@ -28,7 +30,18 @@ impl<B> Reply<B> {
 
     /// Answers 503 in place of a service that took too long.
     pub(super) fn too_late(version: Version) -> Response<Self> {
-        let mut response = Response::new(Self::Ours(Bytes::from_static(TOO_LATE.as_bytes())));
+        Self::unavailable(TOO_LATE, version)
+    }
+
+    /// Answers 503 to a client whose connection had waited too long in the buffer.
+    pub(super) fn too_many(version: Version) -> Response<Self> {
+        let mut response = Self::unavailable(TOO_MANY, version);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        response
+    }
+
+    fn unavailable(text: &'static str, version: Version) -> Response<Self> {
+        let mut response = Response::new(Self::Ours(Bytes::from_static(text.as_bytes())));
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

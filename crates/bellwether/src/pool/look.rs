@@ -35,7 +35,8 @@ impl Pool {
         }
         let accepted = self.totals().accepted;
         let waiting = depths.iter().any(|depth| *depth > 0);
-        let active = accepted != self.accepted_seen || waiting || self.has_deadlines();
+        let shed = self.shed_or_not(now, self.timed_depth(&depths), self.is_as_large_as_can_be());
+        let active = accepted != self.accepted_seen || waiting || self.has_deadlines() || shed;
         (self.stood, self.accepted_seen) = (depths, accepted);
         self.plan_next_look(active);
         self.correct_the_bell();

@@ -3,8 +3,9 @@
 //! All that happens to it comes as an [`event::Event`] through one queue into one `match`. What a
 //! slot goes through is decided by [`life::step`], a pure function; [`population`] carries it out
 //! with [`birth`] and [`death`]; how a new generation takes the place of the old is the arithmetic
-//! of [`roll`]; [`decide`] asks the balance, [`look`] looks after the buffer, [`report`] tells. A pool believes nothing that a
-//! handler writes, and signals nobody whom the kernel does not call its child.
+//! of [`roll`]; [`decide`] asks the balance, [`look`] looks after the buffer, [`overload`] after those
+//! who wait too long, [`report`] tells. A pool believes nothing that a handler writes, and signals
+//! nobody whom the kernel does not call its child.
 
 mod birth;
 mod death;
@@ -21,6 +22,7 @@ mod memory;
 mod message;
 mod oom;
 mod overdue;
+mod overload;
 mod population;
 mod recycle;
 mod report;
@@ -42,6 +44,7 @@ use serde::{Deserialize, Serialize};
 use decide::Balancing;
 use event::{Event, Source};
 use oom::Oom;
+use overload::Shedding;
 use recycle::Recycler;
 use respawn::{Alarm, Backoff, Budget};
 use roll::Roll;
@@ -134,6 +137,7 @@ pub(crate) struct Pool {
     /// When to look even if nobody comes.
     round: Option<Duration>,
     recycler: Recycler,
+    shedding: Shedding,
     /// What waited in each buffer at the last look.
     stood: Vec<u32>,
     accepted_seen: u64,
@@ -202,6 +206,7 @@ impl Pool {
             watch: Watch::Asleep,
             round: Some(clock::now()),
             recycler: Recycler::default(),
+            shedding: Shedding::default(),
             stood: Vec::new(),
             accepted_seen: 0,
             phase: Phase::Serving,

@@ -108,6 +108,8 @@ impl Totals {
             (&mut self.requests, seen.requests),
             (&mut self.wakeups, seen.wakeups),
             (&mut self.losses, seen.losses),
+            (&mut self.late, seen.late),
+            (&mut self.shed, seen.shed),
         ];
         for (sum, count) in sums {
             *sum = sum.saturating_add(count);

@@ -18,6 +18,8 @@ pub(crate) struct Rules {
     pub(crate) recycling: Recycling,
     /// How many handlers that died may be replaced in a minute.
     pub(crate) crash_budget: u32,
+    /// Whether late connections are sent away while more come than can be served.
+    pub(crate) shed: bool,
 }
 
 /// How long each phase may last.
@@ -128,6 +130,7 @@ impl Default for Rules {
             deadlines: Deadlines::default(),
             recycling: Recycling::default(),
             crash_budget: 6000,
+            shed: false,
         }
     }
 }

@@ -46,8 +46,12 @@ impl Pool {
     }
 
     /// Stops, or goes on, making handlers.
-    pub(crate) const fn hold(&mut self, held: bool) {
+    pub(crate) fn hold(&mut self, held: bool) {
         self.held = held;
+        if held {
+            // The next program cannot write the page that the handlers of this one read.
+            self.page.shed_above(None);
+        }
     }
 
     /// Keeps what is there until the change is done that leaves the pool out.
@@ -69,6 +73,7 @@ impl Pool {
         let grace = self.rules.times.grace;
         tracing::info!(pool = self.name, handlers = alive, grace_s = grace.as_secs(), "stopping");
         self.phase = Phase::Closing;
+        self.page.shed_above(None);
         self.listeners.iter().for_each(Listener::close_door);
         self.dismiss_templates();
         self.tell(

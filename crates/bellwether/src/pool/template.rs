@@ -21,6 +21,7 @@ use super::message::{Answer, LONGEST, Request};
 use super::slot::{Delivery, Process};
 use super::{descriptors as limits, fork};
 use crate::address::{Listener, orphans};
+use crate::balance::Slo;
 use crate::error::BoxError;
 use crate::handler::last_will::LastWill;
 use crate::handler::post::{Order, Post, Seat};
@@ -45,6 +46,8 @@ pub(crate) struct Pattern {
     pub(crate) notification: Notification,
     pub(crate) orphan_grace: Duration,
     pub(crate) deadlines: Deadlines,
+    /// How long a connection may wait in the buffer before it is late.
+    pub(crate) slo_wait: Duration,
     /// The limits of open descriptors as they were before the spawner raised them.
     pub(crate) descriptors: Rlimit,
     /// Descriptors that the application had opened before the server started.
@@ -60,6 +63,7 @@ impl Pattern {
             notification: Notification::default(),
             orphan_grace: Duration::ZERO,
             deadlines: Deadlines::default(),
+            slo_wait: Slo::default().wait(),
             descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
             inherited: Vec::new(),
         }
@@ -245,6 +249,7 @@ impl<'a> Workshop<'a> {
             notification: pattern.notification,
             orphan_grace: pattern.orphan_grace,
             deadlines: pattern.deadlines,
+            slo_wait: pattern.slo_wait,
             telemetry,
             control,
             bell,

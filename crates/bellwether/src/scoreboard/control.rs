@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::sys::memory::{self, Page, View};
 
@@ -11,6 +12,8 @@ pub(crate) const MAX_SLOTS: usize = 4096;
 
 const HANDLERS: usize = 0;
 const ELASTIC: usize = 1;
+/// In milliseconds; 0: nobody is sent away.
+const SHED_ABOVE: usize = 2;
 const WORDS: usize = 8;
 
 /// The spawner's side: the one writable mapping there will ever be.
@@ -47,6 +50,13 @@ impl ControlPage {
     pub(crate) fn set_elastic(&self, elastic: bool) {
         self.page[ELASTIC].store(elastic.into(), Ordering::Relaxed);
     }
+
+    /// Tells all handlers from which wait in the buffer on (at least 1 ms) they send connections
+    /// away; `None`: they serve all.
+    pub(crate) fn shed_above(&self, wait: Option<Duration>) {
+        let ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.page[SHED_ABOVE].store(wait.map_or(0, ms), Ordering::Relaxed);
+    }
 }
 
 /// A handler's side.
@@ -62,6 +72,11 @@ impl ControlView {
     /// Tells whether the number of handlers follows the load.
     pub(crate) fn is_elastic(&self) -> bool {
         self.0.get(ELASTIC) != 0
+    }
+
+    /// Returns the wait in the buffer above which a connection is sent away; `None`: nobody is.
+    pub(crate) fn shed_above(&self) -> Option<Duration> {
+        Some(self.0.get(SHED_ABOVE)).filter(|ms| *ms > 0).map(Duration::from_millis)
     }
 }
 
@@ -79,6 +94,22 @@ mod tests {
         assert!(!view.is_elastic());
         page.set_elastic(true);
         assert!(view.is_elastic());
+    }
+
+    #[test]
+    fn nobody_is_shed_until_the_spawner_says_so() {
+        let page = ControlPage::new().unwrap();
+        let view = page.view().unwrap();
+        assert_eq!(view.shed_above(), None);
+        let check = |wait, expected| {
+            page.shed_above(wait);
+            assert_eq!(view.shed_above(), expected);
+        };
+        let ms = Duration::from_millis;
+        check(Some(ms(50)), Some(ms(50)));
+        check(Some(Duration::from_nanos(1)), Some(ms(1)));
+        check(Some(Duration::MAX), Some(ms(u64::MAX)));
+        check(None, None);
     }
 
     #[test]

@@ -20,6 +20,10 @@ pub(crate) struct Snapshot {
     /// Connections accepted and not yet ended.
     pub(crate) open: u64,
     pub(crate) accept_errors: u64,
+    /// Of the wins, those that had waited longer than they should have.
+    pub(crate) late: u64,
+    /// Of the late ones, those that were not served, but sent away.
+    pub(crate) shed: u64,
     /// Since when (time since boot) the oldest unfinished request waits or is served; never in the
     /// future, and known only where requests have deadlines.
     pub(crate) oldest: Option<Duration>,
@@ -44,6 +48,8 @@ impl Snapshot {
             && (self.oldest.is_none() || self.wins > 0)
             && self.completed.saturating_add(self.aborted) <= self.wins
             && self.wins.saturating_add(self.losses) <= self.wakeups
+            && self.late <= self.wins
+            && self.shed <= self.late
     }
 
     /// Returns how long the oldest unfinished request has waited and been served; 0 if the
@@ -54,6 +60,10 @@ impl Snapshot {
 
     /// Tells whether counters ran backwards since an earlier snapshot of the same handler.
     pub(crate) const fn contradicts(&self, earlier: &Self) -> bool {
-        self.wins < earlier.wins || self.wakeups < earlier.wakeups || self.losses < earlier.losses
+        self.wins < earlier.wins
+            || self.wakeups < earlier.wakeups
+            || self.losses < earlier.losses
+            || self.late < earlier.late
+            || self.shed < earlier.shed
     }
 }

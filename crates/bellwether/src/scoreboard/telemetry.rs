@@ -23,13 +23,15 @@ const OPEN: usize = 1;
 const FORKED_AT: usize = 2;
 const FIRST_ACCEPT_AT: usize = 3;
 const ACCEPT_ERRORS: usize = 4;
+const LATE: usize = 5;
+const SHED: usize = 6;
 const WAITS: usize = 8;
 /// Bucket k counts waits of less than 2^k ms and at least 2^(k-1); bucket 0: less than 1 ms.
 pub(crate) const WAIT_BUCKETS: usize = 24;
 const LINES: usize = WAITS + WAIT_BUCKETS;
 
 /// "bell" and the version of this layout.
-const LAYOUT_MARK: u64 = 0x6265_6c6c_0000_0002;
+const LAYOUT_MARK: u64 = 0x6265_6c6c_0000_0003;
 
 // The words of one thread: one cache line. Each word has one writer: the thread that races, or (for
 // the last four) the thread that serves, where those are two; for SINCE, whoever holds its `Mark`.
@@ -144,6 +146,16 @@ impl Line<'_> {
         }
     }
 
+    /// The connection just won had waited longer than it should have.
+    pub(crate) fn late(&self) {
+        self.page[LATE].fetch_add(1, Ordering::Release);
+    }
+
+    /// A late connection is not served, but sent away.
+    pub(crate) fn shed(&self) {
+        self.page[SHED].fetch_add(1, Ordering::Release);
+    }
+
     pub(crate) fn lost(&self) {
         self.count(LOSSES);
     }
@@ -205,10 +217,13 @@ impl TelemetryView {
     ///
     /// Words are read in the order opposite to that in which an honest handler writes them
     /// (what follows from a wake-up before the wake-up), so that a snapshot taken at any moment
-    /// satisfies `completed + aborted <= wins` and `wins + losses <= wakeups`.
+    /// satisfies `completed + aborted <= wins`, `shed <= late <= wins` and
+    /// `wins + losses <= wakeups`.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut sum =
             Snapshot { accept_errors: self.view.get(ACCEPT_ERRORS), ..Snapshot::default() };
+        sum.shed = self.view.get(SHED);
+        sum.late = self.view.get(LATE);
         for (k, count) in sum.waits.iter_mut().enumerate() {
             *count = self.view.get(WAITS + k);
         }
@@ -296,8 +311,12 @@ mod tests {
         assert_eq!((seen.wakeups, seen.wins, seen.open, seen.busy), (1, 1, 1, 1));
         assert_eq!(seen.waits[3], 1, "5 ms lie between 4 and 8");
         assert!(seen.first_accept.is_some() && !seen.corrupt);
+        assert_eq!((seen.late, seen.shed), (0, 0));
+        line.late();
+        line.shed();
         line.completed();
-        assert_eq!(view.snapshot().open, 0);
+        let seen = view.snapshot();
+        assert_eq!((seen.late, seen.shed, seen.open), (1, 1, 0));
     }
 
     #[test]
@@ -315,6 +334,14 @@ mod tests {
         assert!(!view.snapshot().corrupt);
         page[LINES + WINS].store(0, Ordering::Relaxed);
         assert!(view.snapshot().corrupt, "an unfinished request that was never won");
+        page[LINES + SINCE].store(0, Ordering::Relaxed);
+        assert!(!view.snapshot().corrupt);
+        page[LATE].store(1, Ordering::Relaxed);
+        assert!(view.snapshot().corrupt, "late, but never won");
+        page[LINES + WINS].store(1, Ordering::Relaxed);
+        assert!(!view.snapshot().corrupt);
+        page[SHED].store(2, Ordering::Relaxed);
+        assert!(view.snapshot().corrupt, "more sent away than were late");
     }
 
     #[test]

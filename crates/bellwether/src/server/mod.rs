@@ -159,7 +159,7 @@ impl Server {
     /// and returns what serves a connection (non-blocking: make it a [`Stream`](crate::Stream));
     /// what it spawns beyond its own future is not waited for. `limit` bounds the connections that one thread
     /// serves at once (the others wait in the buffer, or go to other handlers). A panic costs
-    /// its connection.
+    /// its connection. Where [`Builder::shed`] is on, late connections are closed.
     ///
     /// ```no_run
     /// use bellwether::{Connection, Server, Shift, Stream};
@@ -201,7 +201,8 @@ impl Server {
         H: Fn(Connection) -> T + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        self.gated(Terms { limit: limit.max(1), connection_is_request: true }, start)
+        let terms = Terms { limit: limit.max(1), connection_is_request: true, sheds: false };
+        self.gated(terms, start)
     }
 
     /// Becomes a pool of handlers behind gates, on these terms.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Server;
 use crate::address::Listener;
-use crate::balance::Fixed;
+use crate::balance::{Fixed, Slo};
 use crate::error::{Error, Result};
 use crate::pool::template::{Load, Pattern};
 use crate::pool::{Bounds, Plan};
@@ -52,6 +52,7 @@ impl Pool {
                 notification: settings.notification,
                 orphan_grace: settings.orphan_grace,
                 deadlines: settings.rules.deadlines,
+                slo_wait: Slo::default().wait(),
                 descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
                 inherited,
             },

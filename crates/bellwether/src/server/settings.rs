@@ -158,6 +158,24 @@ impl Builder {
         self
     }
 
+    /// Sets whether connections that have waited too long are sent away while more come than can be
+    /// served; default no.
+    ///
+    /// When the buffer is never empty for 500 ms though there are as many handlers as there can be,
+    /// those that have waited longer than 50 ms are not served but sent away, so that the others
+    /// are on time; before that, those that have waited longer than 500 ms are. What is said to them
+    /// is up to [`Handler::shed`](crate::Handler::shed); HTTP answers 503, asynchronous handlers
+    /// close the connection. Nobody is sent away while the server stops, by a handler that leaves,
+    /// and at Unix sockets, where the kernel does not tell how long somebody has waited.
+    ///
+    /// Off unless asked for, because only who knows the clients can judge whether they rather
+    /// wait or rather are turned away.
+    #[must_use]
+    pub const fn shed(mut self, shed: bool) -> Self {
+        self.rules.shed = shed;
+        self
+    }
+
     /// Lets another user or group command the server; root and its own user always may.
     #[must_use]
     pub fn allow(mut self, role: Role, peer: Peer) -> Self {

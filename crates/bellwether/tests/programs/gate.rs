@@ -1,7 +1,7 @@
 //! An asynchronous pool whose handlers do what the client says; for tests.
 //!
 //! `gate ADDRESS LIMIT [handlers=N] [threads=N] [notification=MODE] [soft=MS] [grace=MS]
-//! [orphan=MS] [start=fail] [early=panic]`.
+//! [orphan=MS] [shed=on] [start=fail] [early=panic]`.
 
 use std::io::Write;
 use std::time::Duration;
@@ -46,6 +46,7 @@ fn set(builder: Builder, word: &str) -> Builder {
         Some(("soft", number)) => builder.soft_deadline(ms(number)),
         Some(("grace", number)) => builder.stop_grace(ms(number)),
         Some(("orphan", number)) => builder.orphan_grace(ms(number)),
+        Some(("shed", word)) => builder.shed(word == "on"),
         _ => builder,
     }
 }

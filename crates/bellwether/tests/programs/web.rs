@@ -1,7 +1,7 @@
 //! A web server whose answers take as long as the client says; for tests.
 //!
-//! `web ADDRESS [handlers=N] [max_requests=N] [soft=MS] [canary=MS] [record=FILE]`. The path says what to do: `/stuck`
-//! never answers, `/switch` agrees to speak something else from there on, `/echo` answers with the
+//! `web ADDRESS [handlers=N] [max_requests=N] [soft=MS] [canary=MS] [shed=on] [record=FILE]`. The path
+//! says what to do: `/stuck` never answers, `/switch` agrees to speak something else from there on, `/echo` answers with the
 //! body of the request, `/extend` does so and takes an hour for it if need be, `/deadline` tells
 //! whether there is one, `/N` is a request of the ledger.
 
@@ -79,6 +79,7 @@ fn set(builder: Builder, word: &str) -> Builder {
         Some(("max_requests", n)) => builder.max_requests(n.parse().unwrap_or(0)),
         Some(("soft", ms)) => builder.soft_deadline(Duration::from_millis(ms.parse().unwrap_or(0))),
         Some(("canary", ms)) => builder.canary(Duration::from_millis(ms.parse().unwrap_or(0))),
+        Some(("shed", word)) => builder.shed(word == "on"),
         _ => builder,
     }
 }

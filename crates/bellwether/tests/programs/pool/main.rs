@@ -3,10 +3,10 @@
 //! `pool ADDRESS [handlers=N] [threads=N] [notification=MODE] [record=FILE] [boot=MS] [grace=MS]
 //! [orphan=MS] [name=NAME] [take-over] [soft=MS] [hard=MS] [max_requests=N] [max_age=MS]
 //! [max_memory=MIB] [crash_budget=N] [canary=MS] [surge=N] [unavailable=N] [old_generations=N]
-//! [announce=MS] [start=fail|hang|exit|panic|N:fail|threadN:fail|N:FILE] [load=fail|hang|threads]
-//! [next=FILE]`. With N:FILE slot N opens a file at its start. A client sends one line and reads the
-//! answer: a number is a request of the ledger, a word is one of [`obey`]'s. What the library says
-//! goes to standard error.
+//! [announce=MS] [shed=close|say|panic] [start=fail|hang|exit|panic|N:fail|threadN:fail|N:FILE]
+//! [load=fail|hang|threads] [next=FILE]`. With N:FILE slot N opens a file at its start. A client sends
+//! one line and reads the answer: a number is a request of the ledger, a word is one of [`obey`]'s.
+//! What the library says goes to standard error.
 //!
 //! `next`: each generation reads from the file, when it is loaded, how it is to behave: one of
 //! [`Obedient::be`]'s words, or, as without the file, well.
@@ -33,6 +33,8 @@ struct Obedient {
     next: Option<PathBuf>,
     /// With which status it ends after its first connection, if it does.
     ephemeral: Option<i32>,
+    /// How it sends a late connection away.
+    shed: String,
 }
 
 impl Handler for Obedient {
@@ -65,6 +67,18 @@ impl Handler for Obedient {
         self.serve(connection);
         if let Some(status) = self.ephemeral {
             end(status);
+        }
+    }
+
+    fn shed(&mut self, connection: Connection) {
+        let mut connection = BufReader::new(connection);
+        match self.shed.as_str() {
+            "say" => {
+                let _ = connection.read_line(&mut String::new());
+                let _ = writeln!(connection.get_mut(), "too late");
+            }
+            "panic" => panic!("as told for the late"),
+            _ => {}
         }
     }
 }
@@ -206,6 +220,10 @@ fn set(builder: Builder, handler: &mut Obedient, load: &mut String, word: &str) 
         "unavailable" => builder.max_unavailable(Amount::Count(number())),
         "old_generations" => builder.old_generations(number()),
         "announce" => builder.announce(ms()),
+        "shed" => {
+            handler.shed = value.into();
+            builder.shed(true)
+        }
         _ => {
             match key {
                 "record" => handler.record = Some(value.into()),

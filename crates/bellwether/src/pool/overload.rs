@@ -1,0 +1,180 @@
+//! Overload: more come than can be served, and there will be no more handlers. Then handlers are told
+//! from which wait on a connection is sent away, so that the others are on time.
+
+use std::time::Duration;
+
+use super::{Phase, Pool};
+use crate::address::Kind as Socket;
+use crate::journal::{Entry, Kind};
+
+/// The times of an acceptable wait for which the buffer must stand until it is overload, and which
+/// a single connection may wait before it is.
+const STANDING: u32 = 10;
+
+/// How long nothing must have stood in the buffer until the overload is told to be over.
+const CALM: Duration = Duration::from_secs(5);
+
+/// From which wait on connections are to be sent away.
+///
+/// The rule of controlled delay at the head of a queue, in the form that servers use (B. Maurer,
+/// "Fail at Scale", ACM Queue 13(8), 2015): a queue that empties now and then only took up a
+/// burst, one that never does makes everybody late and serves nobody better.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Overload {
+    not_empty_since: Option<Duration>,
+}
+
+impl Overload {
+    /// Decides by the depth of the buffer and whether there can be more handlers; `acceptable` is
+    /// the wait that is still on time.
+    fn decide(
+        &mut self,
+        now: Duration,
+        ceiling_binds: bool,
+        depth: u32,
+        acceptable: Duration,
+    ) -> Option<Duration> {
+        let since = (depth > 0).then(|| self.not_empty_since.unwrap_or(now));
+        self.not_empty_since = since;
+        let patience = acceptable.saturating_mul(STANDING);
+        let stands = since.is_some_and(|since| now.saturating_sub(since) >= patience);
+        ceiling_binds.then_some(if stands { acceptable } else { patience })
+    }
+}
+
+/// What a pool knows of its overload.
+#[derive(Debug, Default)]
+pub(super) struct Shedding {
+    overload: Overload,
+    /// When it was last overloaded, until that is told to be over.
+    last: Option<Duration>,
+    /// How many had been sent away when it was told to begin.
+    before: u64,
+}
+
+/// What is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    Begins,
+    IsOver,
+}
+
+impl Shedding {
+    fn note(&mut self, now: Duration, overloaded: bool) -> Option<News> {
+        if overloaded {
+            return self.last.replace(now).is_none().then_some(News::Begins);
+        }
+        self.last.take_if(|last| now.saturating_sub(*last) >= CALM).map(|_| News::IsOver)
+    }
+}
+
+impl Pool {
+    /// Tells the handlers from which wait on they send connections away, if that was allowed;
+    /// returns whether an overload is not over yet.
+    ///
+    /// `depth` is what waits where the kernel tells how long.
+    pub(super) fn shed_or_not(&mut self, now: Duration, depth: u32, ceiling_binds: bool) -> bool {
+        if !self.rules.shed {
+            return false;
+        }
+        let acceptable = self.pattern.slo_wait;
+        let above = self.shedding.overload.decide(now, ceiling_binds, depth, acceptable);
+        self.page.shed_above(above);
+        match self.shedding.note(now, above == Some(acceptable)) {
+            Some(News::Begins) => self.tell_of_overload(acceptable, depth),
+            Some(News::IsOver) => self.tell_of_its_end(depth),
+            None => {}
+        }
+        self.shedding.last.is_some()
+    }
+
+    /// Tells whether nobody can be added to those who serve.
+    pub(super) fn is_as_large_as_can_be(&self) -> bool {
+        let goes_on = self.phase != Phase::Closing && !self.held && !self.retiring;
+        let most = self.bounds.max.saturating_sub(self.given_up);
+        // Whoever is still being made will soon take its part of what waits.
+        goes_on && self.want >= most && self.serving() >= self.want
+    }
+
+    /// Returns how many wait at addresses whose waits are known: not at Unix sockets.
+    pub(super) fn timed_depth(&self, depths: &[u32]) -> u32 {
+        let each = self.listeners.iter().zip(depths);
+        each.filter(|(listener, _)| listener.kind() == Socket::Tcp).map(|(_, depth)| depth).sum()
+    }
+
+    fn tell_of_overload(&mut self, acceptable: Duration, depth: u32) {
+        let wait = acceptable.as_millis();
+        let reason = format!(
+            "the buffer was never empty for {} ms and there will be no more handlers: whoever has \
+             waited longer than {wait} ms is sent away",
+            acceptable.saturating_mul(STANDING).as_millis()
+        );
+        self.shedding.before = self.totals().shed;
+        tracing::warn!(pool = self.name, depth, "{reason}");
+        self.tell(
+            Entry::new(Kind::Overload, "shed", reason)
+                .with("shed_above_ms", acceptable.as_secs_f64() * 1e3)
+                .with("depth", depth.into()),
+        );
+    }
+
+    fn tell_of_its_end(&mut self, depth: u32) {
+        let shed = self.totals().shed;
+        let these = shed.saturating_sub(self.shedding.before);
+        let above = self.pattern.slo_wait.saturating_mul(STANDING);
+        let reason =
+            format!("nothing has stood in the buffer for {} s: it is over", CALM.as_secs());
+        tracing::info!(pool = self.name, shed = these, "overload: {reason}");
+        self.tell(
+            Entry::new(Kind::Overload, "shed", reason)
+                .with("shed", these as f64)
+                .with("shed_above_ms", above.as_secs_f64() * 1e3)
+                .with("depth", depth.into()),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn who_waits_is_shed_sooner_once_the_buffer_has_stood_for_long() {
+        let mut overload = Overload::default();
+        let mut check = |now: u64, binds: bool, depth: u32, expected: Option<u64>| {
+            let above = overload.decide(ms(now), binds, depth, ms(50));
+            assert_eq!(above, expected.map(ms), "at {now}");
+        };
+        check(1_000, true, 0, Some(500));
+        check(1_100, true, 3, Some(500));
+        check(1_500, true, 3, Some(500));
+        check(1_599, true, 1, Some(500));
+        check(1_600, true, 1, Some(50));
+        check(1_700, true, 0, Some(500));
+        check(1_800, true, 1, Some(500));
+        check(2_200, false, 1, None);
+        check(2_300, true, 1, Some(50));
+        check(2_400, false, 0, None);
+    }
+
+    #[test]
+    fn an_overload_is_told_once_and_so_is_its_end() {
+        let mut shedding = Shedding::default();
+        let mut check = |now: u64, overloaded: bool, expected: Option<News>| {
+            assert_eq!(shedding.note(ms(now), overloaded), expected, "at {now}");
+        };
+        check(1_000, false, None);
+        check(1_100, true, Some(News::Begins));
+        check(1_200, true, None);
+        check(1_300, false, None);
+        check(6_100, true, None);
+        check(11_099, false, None);
+        check(11_100, false, Some(News::IsOver));
+        check(11_200, false, None);
+        check(11_300, true, Some(News::Begins));
+    }
+}
