@@ -44,6 +44,8 @@ mod pool;
 pub mod remote;
 mod scoreboard;
 mod server;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod spawner;
 pub mod status;
 mod sys;

@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("error", ""),
     ("journal", "sys"),
     ("status", ""),
+    ("simulation", "balance"),
     ("sys", ""),
     ("address", "error sys"),
     // The only edge inside this layer: a buffer is that of an address.
