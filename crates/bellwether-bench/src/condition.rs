@@ -20,12 +20,18 @@ impl Condition {
         let mut chosen = CpuSet::new();
         (0..CpuSet::MAX_CPU)
             .filter(|&cpu| allowed.is_set(cpu))
-            .take(self.processors())
+            .take(self.most())
             .for_each(|cpu| chosen.set(cpu));
         sched_setaffinity(None, &chosen).context("cannot set the processor affinity")
     }
 
-    fn processors(self) -> usize {
+    /// On how many processors server and client run, once applied.
+    pub(crate) fn count(self) -> usize {
+        let here = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.most().min(here)
+    }
+
+    fn most(self) -> usize {
         match self {
             Self::U => 1,
             Self::S => 2,

@@ -54,8 +54,9 @@ impl Figure {
 fn quantile(sorted: &[f64], quarters: usize) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
     let (index, rest) = (last * quarters / 4, last * quarters % 4);
-    let next = sorted[(index + 1).min(last)];
-    sorted[index] + (next - sorted[index]) * [0.0, 0.25, 0.5, 0.75][rest]
+    let (value, next) = (sorted[index], sorted[(index + 1).min(last)]);
+    // Of infinities no part can be taken.
+    if rest == 0 || value == next { value } else { value + (next - value) * rest as f64 / 4.0 }
 }
 
 /// A bound that a ratio should keep.
@@ -116,6 +117,8 @@ mod tests {
         assert_eq!((figure.lower, figure.median, figure.upper), (1.75, 2.5, 3.25));
         assert_eq!(Figure::of([7.0]).median, 7.0);
         assert_eq!(Figure::of([]).median, 0.0);
+        let never = Figure::of([1.0, f64::INFINITY, f64::INFINITY]);
+        assert_eq!((never.lower, never.median), (f64::INFINITY, f64::INFINITY));
     }
 
     #[test]

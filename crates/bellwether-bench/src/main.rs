@@ -1,6 +1,7 @@
-//! Measures bellwether beside raw loops that make the same system calls without it.
+//! Measures bellwether beside raw loops that make the same system calls without it, and beside
+//! classic servers under load that changes.
 //!
-//! A suite (`accept`, `spawn`) starts servers as child processes, drives them from this process,
+//! A suite (`accept`, `spawn`, `step`, …) starts servers as child processes, drives them from this process,
 //! and prints Markdown tables (or JSON). The servers are this same executable under hidden names.
 #![allow(
     clippy::print_stdout,
@@ -9,23 +10,35 @@
 )]
 
 mod accept;
+mod arrivals;
+mod census;
 mod condition;
+mod cycles;
+mod elastic_server;
 mod figure;
+mod journal;
+mod leash;
 mod load;
 mod machine;
 mod mode;
+mod neighbours;
+mod open_loop;
 mod our_server;
+mod overload;
 mod pool;
 mod process;
+mod quiet;
 mod raw_loop;
+mod site;
 mod spawn;
+mod step;
 mod table;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(about = "Measures bellwether beside raw loops that make the same system calls")]
+#[command(about = "Measures bellwether beside raw loops and classic servers")]
 struct Arguments {
     #[command(subcommand)]
     suite: Suite,
@@ -37,6 +50,18 @@ enum Suite {
     Accept(accept::Options),
     /// What a handler costs: replacing a killed one, its memory, the idle spawner
     Spawn(spawn::Options),
+    /// Ten times the load from one moment to the next: bellwether beside Apache and php-fpm
+    Step(step::Options),
+    /// A quarter more work than the processors can do: what is still answered in time
+    Overload(overload::Options),
+    /// Up and down again and again: nothing may be lost
+    Cycles(cycles::Options),
+    /// What the spawner of an elastic pool takes when idle and when requests rain
+    Quiet(quiet::Options),
+    #[command(hide = true)]
+    ElasticServer(elastic_server::Options),
+    #[command(hide = true)]
+    Leashed(leash::Options),
     #[command(hide = true)]
     RawLoop(raw_loop::Options),
     #[command(hide = true)]
@@ -47,6 +72,12 @@ fn main() -> Result<()> {
     match Arguments::parse().suite {
         Suite::Accept(options) => accept::run(&options),
         Suite::Spawn(options) => spawn::run(&options),
+        Suite::Step(options) => step::run(&options),
+        Suite::Overload(options) => overload::run(&options),
+        Suite::Cycles(options) => cycles::run(&options),
+        Suite::Quiet(options) => quiet::run(&options),
+        Suite::ElasticServer(options) => elastic_server::run(&options),
+        Suite::Leashed(options) => leash::run(&options),
         Suite::RawLoop(options) => raw_loop::run(&options),
         Suite::OurServer(options) => our_server::run(&options),
     }

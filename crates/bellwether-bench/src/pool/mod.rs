@@ -77,7 +77,7 @@ pub(crate) fn private_memory(handlers: &[Count]) -> Result<Figure> {
 }
 
 /// This same executable, even when a build has replaced its file meanwhile.
-fn this_program() -> Command {
+pub(crate) fn this_program() -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("bellwether-bench");
     command

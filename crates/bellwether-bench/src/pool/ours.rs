@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Count, Pool, this_program};
 use crate::mode::Mode;
@@ -31,10 +31,15 @@ pub(crate) struct OurPool {
 
 impl OurPool {
     pub(crate) fn start(mode: Mode, handlers: usize) -> Result<Self> {
+        let (mode, count) = (mode.to_string(), handlers.to_string());
+        Self::launch(&["our-server", "--notification", &mode, "--handlers", &count], handlers)
+    }
+
+    /// Starts this program under a hidden name, and waits for its first `handlers` handlers.
+    pub(crate) fn launch(arguments: &[&str], handlers: usize) -> Result<Self> {
         let runtime = RuntimeFolder::create()?;
         let spawner = this_program()
-            .args(["our-server", "--notification", &mode.to_string()])
-            .args(["--handlers", &handlers.to_string()])
+            .args(arguments)
             .env(RUNTIME, &runtime.path)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -42,7 +47,7 @@ impl OurPool {
             .context("cannot start our server")?;
         let nowhere = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0);
         let mut pool = Self { spawner, runtime, address: nowhere };
-        pool.wait_until_idle(handlers)?;
+        pool.wait_until(|idle| idle >= handlers)?;
         pool.address = pool.listening()?;
         Ok(pool)
     }
@@ -53,18 +58,23 @@ impl OurPool {
 
     /// Waits until `handlers` handlers wait for connections.
     pub(crate) fn wait_until_idle(&mut self, handlers: usize) -> Result<Vec<Handler>> {
+        self.wait_until(|idle| idle == handlers)
+            .with_context(|| format!("there should be {handlers} idle handlers"))
+    }
+
+    fn wait_until(&mut self, enough: impl Fn(usize) -> bool) -> Result<Vec<Handler>> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let all = self.handlers();
             if let Ok(all) = &all
-                && all.iter().filter(|handler| handler.idle).count() == handlers
+                && enough(all.iter().filter(|handler| handler.idle).count())
             {
                 return Ok(all.clone());
             }
             ensure!(self.spawner.try_wait()?.is_none(), "our server has ended");
             if Instant::now() > deadline {
                 let seen = all.map(|all| format!("{all:?}"));
-                return seen.and_then(|seen| anyhow::bail!("no {handlers} idle handlers: {seen}"));
+                return seen.and_then(|seen| anyhow::bail!("after {PATIENCE:?}: {seen}"));
             }
             thread::sleep(PAUSE);
         }
@@ -88,17 +98,25 @@ impl OurPool {
     }
 
     /// What the status says about the server's only pool.
-    fn pool(&self) -> Result<Value> {
-        let path = self.runtime.path.join(NAME).join("control.sock");
-        let mut status = ask(&path).with_context(|| format!("cannot ask {}", path.display()))?;
-        Ok(status["pools"][0].take())
+    pub(crate) fn pool(&self) -> Result<Value> {
+        Ok(self.command(&json!({ "verb": "status" }))?["pools"][0].take())
+    }
+
+    /// Says a command at the control socket, and returns the first line of the answer.
+    pub(crate) fn command(&self, command: &Value) -> Result<Value> {
+        let path = self.control();
+        ask(&path, command).with_context(|| format!("cannot ask {}", path.display()))
+    }
+
+    pub(crate) fn control(&self) -> PathBuf {
+        self.runtime.path.join(NAME).join("control.sock")
     }
 }
 
-fn ask(path: &Path) -> Result<Value> {
+fn ask(path: &Path, command: &Value) -> Result<Value> {
     let mut control = UnixStream::connect(path)?;
     control.set_read_timeout(Some(PATIENCE))?;
-    control.write_all(b"{\"verb\":\"status\"}\n")?;
+    writeln!(control, "{command}")?;
     let mut line = String::new();
     BufReader::new(control).read_line(&mut line)?;
     Ok(serde_json::from_str(&line)?)
