@@ -7,11 +7,13 @@
 
 mod decision;
 mod fixed;
+mod overload;
 mod reading;
 mod slo;
 
 pub use decision::{Decision, Limit};
 pub use fixed::Fixed;
+pub use overload::Overload;
 pub use reading::{Occasion, Reading, Resources};
 pub use slo::Slo;
 
