@@ -5,12 +5,15 @@
 //! simulator and the property tests run the very same code. Nothing here uses the rest of the
 //! crate.
 
+mod budget;
 mod decision;
 mod fixed;
+mod knee;
 mod overload;
 mod reading;
 mod slo;
 
+pub use budget::Budget;
 pub use decision::{Decision, Limit};
 pub use fixed::Fixed;
 pub use overload::Overload;
