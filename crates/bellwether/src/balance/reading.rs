@@ -83,7 +83,7 @@ impl Reading {
     /// Returns the handlers that are ready or on their way.
     #[must_use]
     pub const fn alive(&self) -> usize {
-        self.handlers + self.starting
+        self.handlers.saturating_add(self.starting)
     }
 
     /// Returns the requests that are served or wait: the demand of this moment, in threads.
@@ -100,6 +100,29 @@ impl Reading {
     pub fn idle(&self) -> usize {
         self.handlers.saturating_sub(whole(self.busy / self.threads.max(1) as f64))
     }
+}
+
+impl Reading {
+    /// Returns the demand in handlers, rounded up.
+    pub(super) fn wanted(&self) -> usize {
+        whole(sane(self.demand()) / self.threads.max(1) as f64)
+    }
+
+    /// Returns how many more handlers are allowed.
+    pub(super) const fn room(&self) -> usize {
+        self.max.saturating_sub(self.alive())
+    }
+
+    /// Brings a number of handlers between the fewest and the most allowed.
+    pub(super) fn within(&self, handlers: usize) -> usize {
+        handlers.max(self.min).min(self.max)
+    }
+}
+
+/// Turns whatever a float may be into something to calculate with: 0 to 10^12.
+pub(super) fn sane(value: f64) -> f64 {
+    // Nothing is greater than what is no number, nor the other way round.
+    if value > 0.0 { value.min(1e12) } else { 0.0 }
 }
 
 /// Rounds up to a whole number of handlers; what is no number is none.

@@ -61,20 +61,23 @@ impl FromStr for Slo {
         };
         let (share, wait) = text.split_once('<').ok_or_else(wrong)?;
         let share = number(share.trim().strip_suffix('%').ok_or_else(wrong)?).ok_or_else(wrong)?;
-        let wait = wait.trim();
-        let digits = wait.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(wait.len());
-        let seconds = match &wait[digits..] {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            _ => return Err(wrong()),
-        };
-        let wait = number(wait[..digits].trim_end()).ok_or_else(wrong)? * seconds;
+        let wait = time(wait.trim()).ok_or_else(wrong)?;
         // 100 - 99.9 is not quite 0.1; a share in millionths is exact enough.
         let late = ((100.0 - share) * 10_000.0).round() / 1_000_000.0;
-        let wait = Duration::try_from_secs_f64(wait).map_err(|_| wrong())?;
         Self::new(late, wait).ok_or_else(wrong)
     }
+}
+
+/// Reads a time like 50ms, 1.5s or 2m.
+pub(super) fn time(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let seconds = match &text[digits..] {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number(text[..digits].trim_end())? * seconds).ok()
 }
 
 /// Reads a plain decimal number: no sign, no exponent, no words.

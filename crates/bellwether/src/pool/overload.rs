@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Phase, Pool};
 use crate::address::Kind as Socket;
+use crate::balance::Overload;
 use crate::journal::{Entry, Kind};
 
 /// The times of an acceptable wait for which the buffer must stand until it is overload, and which
@@ -13,34 +14,6 @@ const STANDING: u32 = 10;
 
 /// How long nothing must have stood in the buffer until the overload is told to be over.
 const CALM: Duration = Duration::from_secs(5);
-
-/// From which wait on connections are to be sent away.
-///
-/// The rule of controlled delay at the head of a queue, in the form that servers use (B. Maurer,
-/// "Fail at Scale", ACM Queue 13(8), 2015): a queue that empties now and then only took up a
-/// burst, one that never does makes everybody late and serves nobody better.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Overload {
-    not_empty_since: Option<Duration>,
-}
-
-impl Overload {
-    /// Decides by the depth of the buffer and whether there can be more handlers; `acceptable` is
-    /// the wait that is still on time.
-    fn decide(
-        &mut self,
-        now: Duration,
-        ceiling_binds: bool,
-        depth: u32,
-        acceptable: Duration,
-    ) -> Option<Duration> {
-        let since = (depth > 0).then(|| self.not_empty_since.unwrap_or(now));
-        self.not_empty_since = since;
-        let patience = acceptable.saturating_mul(STANDING);
-        let stands = since.is_some_and(|since| now.saturating_sub(since) >= patience);
-        ceiling_binds.then_some(if stands { acceptable } else { patience })
-    }
-}
 
 /// What a pool knows of its overload.
 #[derive(Debug, Default)]
@@ -78,7 +51,7 @@ impl Pool {
             return false;
         }
         let acceptable = self.pattern.slo_wait;
-        let above = self.shedding.overload.decide(now, ceiling_binds, depth, acceptable);
+        let above = self.shedding.overload.shed_from(now, ceiling_binds, depth, acceptable);
         self.page.shed_above(above);
         match self.shedding.note(now, above == Some(acceptable)) {
             Some(News::Begins) => self.tell_of_overload(acceptable, depth),
@@ -140,25 +113,6 @@ mod tests {
 
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
-    }
-
-    #[test]
-    fn who_waits_is_shed_sooner_once_the_buffer_has_stood_for_long() {
-        let mut overload = Overload::default();
-        let mut check = |now: u64, binds: bool, depth: u32, expected: Option<u64>| {
-            let above = overload.decide(ms(now), binds, depth, ms(50));
-            assert_eq!(above, expected.map(ms), "at {now}");
-        };
-        check(1_000, true, 0, Some(500));
-        check(1_100, true, 3, Some(500));
-        check(1_500, true, 3, Some(500));
-        check(1_599, true, 1, Some(500));
-        check(1_600, true, 1, Some(50));
-        check(1_700, true, 0, Some(500));
-        check(1_800, true, 1, Some(500));
-        check(2_200, false, 1, None);
-        check(2_300, true, 1, Some(50));
-        check(2_400, false, 0, None);
     }
 
     #[test]
