@@ -27,7 +27,7 @@ struct Overload {
 impl Overload {
     /// Decides by the depth of the buffer and whether there can be more handlers; `acceptable` is
     /// the wait that is still on time.
-    fn decide(
+    fn shed_from(
         &mut self,
         now: Duration,
         ceiling_binds: bool,
@@ -78,7 +78,7 @@ impl Pool {
             return false;
         }
         let acceptable = self.pattern.slo_wait;
-        let above = self.shedding.overload.decide(now, ceiling_binds, depth, acceptable);
+        let above = self.shedding.overload.shed_from(now, ceiling_binds, depth, acceptable);
         self.page.shed_above(above);
         match self.shedding.note(now, above == Some(acceptable)) {
             Some(News::Begins) => self.tell_of_overload(acceptable, depth),
@@ -146,7 +146,7 @@ mod tests {
     fn who_waits_is_shed_sooner_once_the_buffer_has_stood_for_long() {
         let mut overload = Overload::default();
         let mut check = |now: u64, binds: bool, depth: u32, expected: Option<u64>| {
-            let above = overload.decide(ms(now), binds, depth, ms(50));
+            let above = overload.shed_from(ms(now), binds, depth, ms(50));
             assert_eq!(above, expected.map(ms), "at {now}");
         };
         check(1_000, true, 0, Some(500));
