@@ -1,8 +1,9 @@
 //! Measures bellwether beside raw loops that make the same system calls without it, and beside
 //! classic servers under load that changes.
 //!
-//! A suite (`accept`, `spawn`, `step`, …) starts servers as child processes, drives them from this process,
-//! and prints Markdown tables (or JSON). The servers are this same executable under hidden names.
+//! A suite (`accept`, `spawn`, `step`, …) starts servers as child processes, drives them from this
+//! process, and prints Markdown tables (or JSON). Our servers are this same executable under hidden
+//! names.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

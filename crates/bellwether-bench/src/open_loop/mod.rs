@@ -33,7 +33,7 @@ use self::crowd::Crowd;
 use crate::arrivals::Arrival;
 
 /// The generator gets a processor before a server in overload does: as a client elsewhere would.
-const NICENESS: i32 = -10;
+const NICENESS: i32 = -20;
 /// Answers are looked for after so many starts, even when more are due.
 const STARTS_AT_ONCE: usize = 64;
 
