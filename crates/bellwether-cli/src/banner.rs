@@ -10,15 +10,19 @@ use crate::log::Stderr;
 /// How many handlers there are and how they are told of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Crew {
-    pub(crate) handlers: usize,
+    /// The fewest and the most that there may be.
+    pub(crate) bounds: (usize, usize),
+    /// By which rule their number follows the load.
+    pub(crate) rule: String,
     pub(crate) threads: usize,
     pub(crate) notification: Notification,
 }
 
 impl Crew {
-    pub(crate) const fn of(server: &Server) -> Self {
+    pub(crate) fn of(server: &Server) -> Self {
         Self {
-            handlers: server.handlers(),
+            bounds: server.bounds(),
+            rule: server.balance().to_string(),
             threads: server.threads(),
             notification: server.notification(),
         }
@@ -29,9 +33,10 @@ impl fmt::Display for Crew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let each =
             if self.threads == 1 { "1 thread" } else { &format!("{} threads", self.threads) };
-        match self.handlers {
-            1 => write!(f, "1 process x {each}"),
-            many => write!(f, "{many} processes x {each}"),
+        match self.bounds {
+            (1, 1) => write!(f, "1 process x {each}"),
+            (min, max) if min == max => write!(f, "{max} processes x {each}"),
+            (min, max) => write!(f, "{min} to {max} processes x {each}, by `{}`", self.rule),
         }
     }
 }
@@ -116,11 +121,13 @@ mod tests {
 
     #[test]
     fn a_crew_is_counted_in_words() {
-        let check = |handlers, threads, expected: &str| {
-            let crew = Crew { handlers, threads, notification: Notification::default() };
+        let check = |bounds, threads, expected: &str| {
+            let (rule, notification) = ("demand".into(), Notification::default());
+            let crew = Crew { bounds, rule, threads, notification };
             assert_eq!(crew.to_string(), expected);
         };
-        check(1, 1, "1 process x 1 thread");
-        check(8, 2, "8 processes x 2 threads");
+        check((1, 1), 1, "1 process x 1 thread");
+        check((8, 8), 2, "8 processes x 2 threads");
+        check((0, 8), 1, "0 to 8 processes x 1 thread, by `demand`");
     }
 }

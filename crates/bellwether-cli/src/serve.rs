@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use crate::config::SAMPLE;
 
-    const EVERY_FLAG: &str = "serve public --listen :1 --listen unix:/x --handlers 2..8 --threads 2 \
+    const EVERY_FLAG: &str = "serve public --listen :1 --listen unix:/x --handlers 2..8 --balance spare --slo 99.9%<20ms --threads 2 \
         --notification some:4 --boot-timeout 2m --announce 1s --stop-grace 5 --kill-after 2s \
         --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
         --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
@@ -206,6 +206,8 @@ mod tests {
         serve = 'public'
         listen = [':1', 'unix:/x']
         handlers = '2..8'
+        balance = 'spare'
+        slo = '99.9%<20ms'
         threads = 2
         notification = 'some:4'
         boot-timeout = '120s'

@@ -33,7 +33,7 @@ impl Welcome {
             ("@pid@", std::process::id().to_string()),
             ("@generation@", seat.generation().to_string()),
             ("@thread@", seat.thread().to_string()),
-            ("@handlers@", crew.handlers.to_string()),
+            ("@handlers@", crew.bounds.0.max(1).to_string()),
             ("@crew@", crew.to_string()),
             ("@mode@", crew.notification.to_string()),
             ("@meaning@", meaning(crew.notification)),

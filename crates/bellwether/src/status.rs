@@ -54,6 +54,10 @@ pub struct PoolStatus {
     pub want: usize,
     /// Why so many: the last decision in words and numbers.
     pub why: String,
+    /// What keeps the number from being higher, if something does: `max`, `processors`, `memory`
+    /// or `memory pressure`.
+    #[serde(default)]
+    pub limited_by: Option<String>,
     /// Where the pool listens.
     pub addresses: Vec<AddressStatus>,
     /// The handlers, by slot and generation.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bellwether::balance::{Rule, Slo};
 use bellwether::{Address, Amount, Builder, Defer, Notification, Server};
 use bytesize::ByteSize;
 use clap::Args;
@@ -34,9 +35,22 @@ pub(crate) struct PoolSettings {
 
     /// How many handler processes [default: one a processor, at least 2].
     ///
-    /// MIN..MAX begins with MIN and lets `scale` go up to MAX.
-    #[arg(long, value_name = "N|MIN..MAX", allow_hyphen_values = true)]
+    /// MIN..MAX lets their number follow the load; with 0 as MIN nobody is kept while nobody comes.
+    /// auto is 1..256, of which no more are made than processors and memory allow.
+    #[arg(long, value_name = "N|MIN..MAX|auto", allow_hyphen_values = true)]
     pub(crate) handlers: Option<Written<Handlers>>,
+
+    /// By which rule the number of handlers follows the load [default: demand].
+    ///
+    /// demand, delayed-off, fixed:N, spare (Apache prefork), fpm-dynamic, fpm-ondemand, uwsgi-spare,
+    /// uwsgi-spare2, uwsgi-backlog, uwsgi-busyness, unit or knative, with parameters as in
+    /// spare:min=5,max=10, and with + for the most of several: demand+fixed:2.
+    #[arg(long, value_name = "RULE")]
+    pub(crate) balance: Option<Written<Rule>>,
+
+    /// How long requests may wait in the buffer, and how many of them longer [default: 99%<50ms].
+    #[arg(long, value_name = "SHARE%<TIME")]
+    pub(crate) slo: Option<Written<Slo>>,
 
     /// How many threads in each handler, 1 to 1024 [default: 1].
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -138,7 +152,11 @@ impl PoolSettings {
         let with = With(listening)
             .set(self.threads, Builder::threads)
             .set(self.notification, Builder::notification)
-            .set(self.handlers, |it, Handlers { min, max }| it.handlers(min).bounds(min, max))
+            .set(self.handlers, |it, Handlers { min, max }| {
+                it.handlers(min.max(1)).bounds(min, max)
+            })
+            .set(self.balance.clone(), Builder::balance)
+            .set(self.slo, Builder::slo)
             .set(self.boot_timeout, Builder::boot_timeout)
             .set(self.announce, Builder::announce)
             .set(self.stop_grace, Builder::stop_grace)

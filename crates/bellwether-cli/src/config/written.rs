@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
+use bellwether::balance::{Rule, Slo};
 use bellwether::{Address, Amount, Error, Notification, Peer};
 use bytesize::ByteSize;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -238,20 +239,46 @@ impl Value for Switch {
     }
 }
 
-/// How many handlers a pool begins with and, for `scale`, how many it may have.
+/// Between which numbers of handlers a pool may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handlers {
     pub(crate) min: usize,
     pub(crate) max: usize,
 }
 
-impl Value for Handlers {
-    const FORM: &'static str = "a number of handlers or \"MIN..MAX\"";
-    const NUMBER_OR_TEXT: (bool, bool) = (true, true);
-    const PATTERN: &'static str = r"^[0-9]+(\.\.[0-9]+)?$";
+impl Handlers {
+    /// What "auto" stands for, as the library has it.
+    const AUTO: &'static str = "1..256";
+}
+
+/// A rule by which the number of handlers follows the load.
+impl Value for Rule {
+    const FORM: &'static str = "a rule such as \"demand\" or \"spare:min=5,max=10\"";
+    const PATTERN: &'static str = ".";
 
     fn read(text: &str) -> Result<Self, String> {
-        let (min, max) = text.split_once("..").unwrap_or((text, text));
+        text.parse()
+    }
+}
+
+/// How long requests may wait, and how many of them longer.
+impl Value for Slo {
+    const FORM: &'static str = "an objective such as \"99%<50ms\"";
+    const PATTERN: &'static str = r"^[0-9.]+%<[0-9.]+(ms|s|m)$";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl Value for Handlers {
+    const FORM: &'static str = "a number of handlers, \"MIN..MAX\" or \"auto\"";
+    const NUMBER_OR_TEXT: (bool, bool) = (true, true);
+    const PATTERN: &'static str = r"^(auto|[0-9]+(\.\.[0-9]+)?)$";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let text_or_range = if text == "auto" { Self::AUTO } else { text };
+        let (min, max) = text_or_range.split_once("..").unwrap_or((text, text));
         match (min.parse(), max.parse()) {
             (Ok(min), Ok(max)) => Ok(Self { min, max }),
             _ => Err(format!("`{text}` is not possible; write {}", Self::FORM)),
@@ -338,7 +365,9 @@ mod tests {
         check::<Percent>("inf");
         check::<Percent>("%");
         check::<Handlers>("8..");
-        check::<Handlers>("auto");
+        check::<Handlers>("automatic");
+        check::<Slo>("99%");
+        check::<Rule>("guess");
         check::<Name>("a/b");
         check::<Peer>("root");
         check::<Amount>("101%");

@@ -116,7 +116,15 @@ fn why(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Result {
     let (handlers, each) = (counted(*want as u64, "handler"), counted(*threads as u64, "thread"));
     writeln!(f, "wanted      {handlers}{range} of {each}, notification {notification}")?;
     // Nothing decides for a pool that is drained.
-    if why.is_empty() { Ok(()) } else { writeln!(f, "because     {}", clean(why)) }
+    if why.is_empty() {
+        return Ok(());
+    }
+    // Each of its parts has a line of its own.
+    writeln!(f, "because     {}", clean(why).replace("; ", ";\n            "))?;
+    match &pool.limited_by {
+        Some(limit) => writeln!(f, "no more     because of the limit: {}", clean(limit)),
+        None => Ok(()),
+    }
 }
 
 fn wait(f: &mut fmt::Formatter<'_>, waits: &Waits) -> fmt::Result {
@@ -175,6 +183,15 @@ mod tests {
         check(12, 0, "");
         let few = "shed        5 of the connections done, of 12 that had waited too long\n";
         check(12, 5, few);
+    }
+
+    #[test]
+    fn what_limits_the_number_is_named() {
+        let mut pool = PoolStatus::default();
+        (pool.why, pool.limited_by) = ("demand: 9 busy".into(), Some("memory".into()));
+        let text = Wanted(pool).to_string();
+        let lines = "because     demand: 9 busy\nno more     because of the limit: memory\n";
+        assert!(text.ends_with(lines), "{text}");
     }
 
     #[test]

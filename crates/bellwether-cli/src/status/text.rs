@@ -81,7 +81,7 @@ mod tests {
         };
         let address = json!({"address": "x".repeat(100)});
         let words = json!({"name": name, "state": "announcing", "notification": "some:65535",
-            "why": "fixed",
+            "why": "fixed", "limited_by": "memory pressure",
             "addresses": [large(to_value(AddressStatus::default()), u32::MAX.into(), address)],
             "handlers": [handler(9999), handler(9998)],
             "totals": large(to_value(Totals::default()), 9_876_543, json!({}))});

@@ -284,6 +284,7 @@ impl Gate {
                 break stop;
             }
         };
+        racer.take();
         match stop {
             Stop::Order(order) => racer.empty_buffers(order, |_, connection| {
                 self.wait_until_room();
@@ -350,9 +351,9 @@ impl Gate {
         self.room.gate_waits.store(true, Ordering::SeqCst);
         // A connection may have ended before the flag was seen.
         if limit.is_some() || self.room.is_full() {
-            self.room.post.take(&racer.line);
+            racer.take();
             racer.stay_out(limit)?;
-            self.room.post.free(&racer.line);
+            racer.free();
             self.hear_freed();
         }
         self.room.gate_waits.store(false, Ordering::SeqCst);

@@ -14,7 +14,7 @@ use crate::error::BoxError;
 use crate::notification::{Notification, Waiter};
 use crate::scoreboard::bell::Bell;
 use crate::scoreboard::control::ControlView;
-use crate::scoreboard::telemetry::{Line, Telemetry};
+use crate::scoreboard::telemetry::Telemetry;
 
 /// The byte by which a handler says that it waits for requests.
 pub(crate) const READY: u8 = b'R';
@@ -185,22 +185,6 @@ impl Post {
         waiter.not_any_more(self.bell.rope())?;
         self.pass_on();
         Ok(())
-    }
-
-    /// A thread waits for requests from now on.
-    pub(crate) fn free(&self, line: &Line<'_>) {
-        line.idle();
-        if self.control.is_elastic() {
-            self.bell.freed();
-        }
-    }
-
-    /// A thread serves, or has no room for more; the last free one rings for the spawner.
-    pub(crate) fn take(&self, line: &Line<'_>) {
-        line.busy();
-        if self.control.is_elastic() {
-            self.bell.taken();
-        }
     }
 
     /// Wakes another if requests wait.

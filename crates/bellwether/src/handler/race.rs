@@ -1,5 +1,6 @@
 //! Blocking handlers: each thread waits, races and serves on its own.
 
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -91,6 +92,8 @@ pub(crate) struct Racer<'a> {
     pub(crate) post: &'a Post,
     pub(crate) waiter: Waiter,
     pub(crate) line: Line<'a>,
+    /// Whether the thread counts as one that waits.
+    is_free: Cell<bool>,
     thread: usize,
     patience: Patience,
     pauses: Pauses,
@@ -105,19 +108,37 @@ impl<'a> Racer<'a> {
     pub(crate) fn new(post: &'a Post, thread: usize) -> io::Result<Self> {
         let line = post.telemetry.line(thread);
         let waiter = post.waiter(thread)?;
-        post.free(&line);
-        post.ready();
-        Ok(Self {
+        let racer = Self {
             post,
             waiter,
             line,
+            is_free: Cell::new(false),
             thread,
             patience: Patience::Unbounded,
             pauses: Pauses::default(),
             losses_in_a_row: 0,
             flags: SocketFlags::empty(),
             requests: None,
-        })
+        };
+        racer.free();
+        post.ready();
+        Ok(racer)
+    }
+
+    /// The thread waits for requests from now on.
+    pub(crate) fn free(&self) {
+        self.line.idle();
+        if !self.is_free.replace(true) && self.post.control.is_elastic() {
+            self.post.bell.freed();
+        }
+    }
+
+    /// The thread serves, has no room, or leaves; the last free one rings for the spawner.
+    pub(crate) fn take(&self) {
+        self.line.busy();
+        if self.is_free.replace(false) && self.post.control.is_elastic() {
+            self.post.bell.taken();
+        }
     }
 
     /// Lets this thread serve what it wins.
@@ -146,6 +167,7 @@ impl<'a> Racer<'a> {
                 break stop;
             }
         };
+        self.take();
         match stop {
             Stop::Order(order) => self.empty_buffers(order, |racer, connection| {
                 racer.serve(handler, pristine, connection)
@@ -248,9 +270,9 @@ impl<'a> Racer<'a> {
                 );
             }
             // Not idle: it need not be asked to look into the buffer.
-            self.post.take(&self.line);
+            self.take();
             self.stay_out(Some(pause))?;
-            self.post.free(&self.line);
+            self.free();
         }
         Ok(Outcome::Nothing)
     }
@@ -321,7 +343,7 @@ impl<'a> Racer<'a> {
 
     /// Lets the user's code have a connection; `false`: it panicked.
     fn attend(&self, connection: Connection, how: impl FnOnce(Connection)) -> bool {
-        self.post.take(&self.line);
+        self.take();
         let request = self.requests.as_ref().map(|it| it.begin(connection.waited()));
         let connection = match &request {
             Some(request) => connection.until(request.deadline()),
@@ -338,7 +360,7 @@ impl<'a> Racer<'a> {
             self.line.aborted();
             self.replace(handler, pristine)?;
         }
-        self.post.free(&self.line);
+        self.free();
         Ok(())
     }
 

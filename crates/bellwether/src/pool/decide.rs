@@ -6,7 +6,7 @@ use super::life::State;
 use super::slot::Slot;
 use super::watch::TICK;
 use super::{Bounds, Phase, Pool};
-use crate::balance::{Balance, Decision, Occasion, Reading};
+use crate::balance::{Balance, Decision, Limit, Occasion, Reading};
 use crate::journal::{Entry, Kind};
 use crate::sys::clock;
 
@@ -24,8 +24,10 @@ pub(super) struct Balancing {
     reading: Reading,
     /// When to ask again though nothing happens.
     again: Option<Duration>,
-    /// When the doorbell was rung that is being answered.
+    /// When the doorbell was rung that is being answered, or a request woke the spawner in its place.
     rung_at: Option<Duration>,
+    /// Whether a request rang.
+    by_request: bool,
     /// By how much the bell's count of free threads was off at the last look.
     drift: i64,
 }
@@ -38,6 +40,7 @@ impl Balancing {
             reading: Reading::default(),
             again: None,
             rung_at: None,
+            by_request: false,
             drift: 0,
         }
     }
@@ -76,17 +79,29 @@ impl Pool {
 
     /// A handler has taken the last free thread.
     pub(super) fn answer_doorbell(&mut self) {
-        self.balancing.rung_at = Some(self.bell.answer_doorbell());
+        (self.balancing.rung_at, self.balancing.by_request) =
+            (Some(self.bell.answer_doorbell()), false);
         self.watch = self.watch.rouse(clock::now());
         self.glance(Occasion::Doorbell);
     }
 
-    /// A request has come while the spawner slept.
+    /// A request has come while the spawner slept, or while no thread was free.
     pub(super) fn receive_request(&mut self) {
-        self.watch = self.watch.rouse(clock::now());
-        if !self.slots.iter().any(|slot| slot.state == State::Serving) {
-            self.glance(Occasion::Doorbell);
+        let now = clock::now();
+        self.watch = self.watch.rouse(now);
+        if self.is_elastic() {
+            (self.balancing.rung_at, self.balancing.by_request) = (Some(now), true);
+            self.read_telemetry();
+            if self.free() == 0 {
+                self.decide(Occasion::Doorbell);
+            }
         }
+    }
+
+    /// Returns how many threads wait for requests, as far as handlers say.
+    fn free(&self) -> usize {
+        let idle = |slot: &Slot| slot.occupant.as_ref().map_or(0, |it| it.seen.idle);
+        self.slots.iter().filter(|slot| slot.state == State::Serving).map(idle).sum()
     }
 
     /// Reads what the handlers say and asks the balance, where it has a choice.
@@ -126,10 +141,11 @@ impl Pool {
         }
     }
 
-    /// Plans when to ask again, and whether the last free thread is to tell.
+    /// Plans when to ask again, and what is to wake the spawner before that.
     ///
-    /// While requests wait or the doorbell has just been rung, asking again in a moment does
-    /// what the doorbell would; so it is rung at most once in that time, however many come.
+    /// The last free thread rings the doorbell; while none is free, the next request itself does.
+    /// While requests wait, and just after it was woken, the spawner asks again in a moment
+    /// instead, so that it wakes at most once in that time, however many come.
     fn set_bell(&mut self, occasion: Occasion) {
         let Balancing { reading, decision, .. } = &self.balancing;
         let may_grow = self.is_elastic()
@@ -144,6 +160,10 @@ impl Pool {
         if may_grow && is_brisk {
             self.balancing.no_later_than(soon);
         }
+        let by_request = occasion == Occasion::Doorbell && self.balancing.by_request;
+        if may_grow && self.balancing.reading.depth == 0 && !by_request && self.free() == 0 {
+            self.arm_listeners();
+        }
         if may_grow && !is_brisk {
             self.bell.arm();
         } else {
@@ -157,6 +177,7 @@ impl Pool {
     }
 
     fn reading(&self, occasion: Occasion) -> Reading {
+        let totals = self.totals();
         let serving = || self.slots.iter().filter(|slot| slot.state == State::Serving);
         let seen = serving().filter_map(|slot| slot.occupant.as_ref());
         Reading {
@@ -164,14 +185,22 @@ impl Pool {
             occasion,
             handlers: serving().count(),
             starting: self.count(|slot| slot.state == State::Starting),
-            busy: seen.map(|occupant| occupant.seen.busy as f64).sum(),
+            busy: seen.map(|occupant| occupant.seen.busy).sum::<usize>() as f64,
             threads: self.pattern.threads,
             depth: self.depth(),
-            accepted: self.totals().accepted,
+            accepted: totals.accepted,
+            late: totals.late.min(totals.accepted),
             min: self.bounds.min,
             max: self.bounds.max,
             ..Reading::default()
         }
+    }
+
+    /// Returns what keeps the number of handlers from being higher, if something does.
+    pub(super) fn limit(&self) -> Option<Limit> {
+        let decision = &self.balancing.decision;
+        let is_cut = self.is_elastic() && decision.target > self.bounds.max;
+        decision.limit.or_else(|| is_cut.then_some(Limit::Max))
     }
 
     /// Settles how many handlers there should be, by the last decision and what has changed since.
@@ -214,9 +243,7 @@ impl Pool {
     ///
     /// Handlers count while their pages are read, so a difference that does not stay means nothing.
     pub(super) fn correct_the_bell(&mut self) {
-        let idle = |slot: &Slot| slot.occupant.as_ref().map_or(0, |it| it.seen.idle);
-        let serving = self.slots.iter().filter(|slot| slot.state == State::Serving);
-        let now = self.bell.excess(serving.map(idle).sum());
+        let now = self.bell_excess();
         let lasting = match (self.balancing.drift, now) {
             (before, now) if before > 0 && now > 0 => before.min(now),
             (before, now) if before < 0 && now < 0 => before.max(now),
@@ -224,5 +251,15 @@ impl Pool {
         };
         self.bell.correct_free(lasting);
         self.balancing.drift = now - lasting;
+    }
+
+    /// Takes off the bell what somebody who died there counts for.
+    pub(super) fn correct_the_bell_at_once(&mut self) {
+        self.bell.correct_free(self.bell_excess());
+        self.balancing.drift = 0;
+    }
+
+    fn bell_excess(&self) -> i64 {
+        self.bell.excess(self.free())
     }
 }

@@ -63,7 +63,7 @@ impl Pool {
     }
 
     /// Lets the next request wake the spawner, beside the handlers.
-    fn arm_listeners(&self) {
+    pub(super) fn arm_listeners(&self) {
         for (i, listener) in self.listeners.iter().enumerate() {
             let _ = self.poller.change(listener, Source::Listener(i).token(), Interest::ReadOnce);
         }

@@ -65,8 +65,9 @@ impl Pool {
     pub(super) fn is_as_large_as_can_be(&self) -> bool {
         let goes_on = self.phase != Phase::Closing && !self.held && !self.retiring;
         let most = self.bounds.max.saturating_sub(self.given_up);
+        let is_limited = self.want >= most || self.limit().is_some();
         // Whoever is still being made will soon take its part of what waits.
-        goes_on && self.want >= most && self.serving() >= self.want
+        goes_on && is_limited && self.serving() >= self.want
     }
 
     /// Returns how many wait at addresses whose waits are known: not at Unix sockets.

@@ -25,6 +25,7 @@ impl Pool {
             max: self.bounds.max,
             want: self.want,
             why: self.why.clone(),
+            limited_by: self.limit().map(|limit| limit.to_string()),
             addresses: self.addresses(),
             handlers: self.handlers(),
             totals: self.totals(),

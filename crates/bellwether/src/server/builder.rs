@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Group, Server};
 use crate::address::handover::ListenerState;
 use crate::address::{Address, Defaults, Defer, Listener, inherit::Passed, open_all};
+use crate::balance::{Rule, Slo};
 use crate::buffer::Buffer;
 use crate::error::{Doing, Error, Result};
 use crate::notification::Notification;
@@ -38,6 +39,8 @@ pub struct Builder {
     pub(super) addresses: Vec<String>,
     pub(super) handlers: usize,
     pub(super) bounds: Option<(usize, usize)>,
+    pub(super) rule: Rule,
+    pub(super) slo: Slo,
     pub(super) threads: usize,
     pub(super) notification: Notification,
     pub(super) name: Option<String>,
@@ -57,6 +60,8 @@ impl Default for Builder {
             addresses: Vec::new(),
             handlers: std::thread::available_parallelism().map_or(2, |n| n.get().max(2)),
             bounds: None,
+            rule: Rule::default(),
+            slo: Slo::default(),
             threads: 1,
             notification: Notification::default(),
             name: None,

@@ -14,6 +14,7 @@ pub use group::Group;
 pub use pool::Pool;
 
 use crate::address::Listener;
+use crate::balance::Rule;
 use crate::error::{BoxError, Result};
 #[cfg(feature = "tokio")]
 use crate::handler::{Connection, Shift, gate, gate::Terms};
@@ -64,10 +65,25 @@ impl Server {
         &self.listeners
     }
 
-    /// Returns the number of handler processes that the server will keep.
+    /// Returns the number of handler processes that the server starts with, or will keep.
     #[must_use]
     pub const fn handlers(&self) -> usize {
-        self.settings.handlers
+        self.bounds().0
+    }
+
+    /// Returns the fewest and the most handler processes that there will be.
+    #[must_use]
+    pub const fn bounds(&self) -> (usize, usize) {
+        match self.settings.bounds {
+            Some(bounds) => bounds,
+            None => (self.settings.handlers, self.settings.handlers),
+        }
+    }
+
+    /// Returns the rule by which their number follows the load, where it does.
+    #[must_use]
+    pub const fn balance(&self) -> &Rule {
+        &self.settings.rule
     }
 
     /// Returns the number of threads in each handler.

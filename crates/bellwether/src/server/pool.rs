@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Server;
 use crate::address::Listener;
-use crate::balance::{Fixed, Slo};
+use crate::balance::Budget;
 use crate::error::{Error, Result};
 use crate::pool::template::{Load, Pattern};
 use crate::pool::{Bounds, Plan};
@@ -52,13 +52,13 @@ impl Pool {
                 notification: settings.notification,
                 orphan_grace: settings.orphan_grace,
                 deadlines: settings.rules.deadlines,
-                slo_wait: Slo::default().wait(),
+                slo_wait: settings.slo.wait(),
                 descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
                 inherited,
             },
             rules: settings.rules,
             bounds: Bounds { min, max },
-            balance: Box::new(Fixed::new(settings.handlers)),
+            balance: Box::new(Budget::new(settings.rule.build(settings.slo))),
             load: self.load,
         }
     }

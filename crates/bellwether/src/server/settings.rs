@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Builder;
+use crate::balance::{Rule, Slo};
 use crate::error::{Error, Result};
 use crate::pool::rules::Amount;
 use crate::scoreboard::control::MAX_SLOTS;
@@ -10,12 +11,47 @@ use crate::spawner::access::{Peer, Role};
 use crate::spawner::change::Way;
 
 impl Builder {
-    /// Sets how far `scale` may go by default: from `min` to `max` handlers, 1 to 4096.
+    /// Lets the number of handlers follow the load, from `min` to `max`, of which `max` is 1 to 4096;
+    /// default: always [`Builder::handlers`].
     ///
-    /// Default: exactly [`Builder::handlers`].
+    /// With a `min` of 0 the last handler goes, too, when nobody has come for a while; the spawner
+    /// then watches the address, and the first request waits until a handler is made. Which rule
+    /// decides is set by [`Builder::balance`].
     #[must_use]
     pub const fn bounds(mut self, min: usize, max: usize) -> Self {
         self.bounds = Some((min, max));
+        self
+    }
+
+    /// Lets the number of handlers follow the load, from 1 to 256.
+    ///
+    /// Fewer than 256 are made where more would only wait for processors or memory.
+    #[must_use]
+    pub const fn elastic(self) -> Self {
+        self.bounds(1, 256)
+    }
+
+    /// Sets the rule by which the number of handlers follows the load; default `demand`.
+    ///
+    /// ```no_run
+    /// # use bellwether::{Server, balance::Rule};
+    /// let rule: Rule = "spare:min=5,max=10".parse()?; // as Apache prefork does
+    /// let server = Server::builder().listen("127.0.0.1:8080").bounds(1, 64).balance(rule).open()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn balance(mut self, rule: Rule) -> Self {
+        self.rule = rule;
+        self
+    }
+
+    /// Sets how long requests may wait in the buffer, and how many of them may wait longer; default
+    /// 99 % less than 50 ms.
+    ///
+    /// By it the rule `demand` weighs fast service against what handlers cost.
+    #[must_use]
+    pub const fn slo(mut self, slo: Slo) -> Self {
+        self.slo = slo;
         self
     }
 
@@ -213,10 +249,12 @@ impl Builder {
     /// Refuses settings that contradict each other.
     pub(super) fn check_rules(&self) -> Result<()> {
         if let Some((min, max)) = self.bounds
-            && !(1..=max).contains(&min) | (max > MAX_SLOTS)
+            && !(min..=MAX_SLOTS).contains(&max.max(1)) | (max == 0)
         {
-            let problem =
-                format!("{min}..{max} is not possible; choose 1 to {MAX_SLOTS}, the smaller first");
+            let problem = format!(
+                "{min}..{max} is not possible; choose up to {MAX_SLOTS}, the smaller first, and at \
+                 least 1 as the larger"
+            );
             return Err(Error::configure("bounds", problem));
         }
         let deadlines = self.rules.deadlines;

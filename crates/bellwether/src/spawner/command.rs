@@ -148,14 +148,15 @@ impl FromStr for Scale {
         let wrong = || Error::Parse {
             what: "number of handlers",
             text: text.into(),
-            problem: "write N, MIN..MAX (from 1 to 4096, the smaller first) or auto".into(),
+            problem: "write N, MIN..MAX (up to 4096, the smaller first; only MIN may be 0) or auto"
+                .into(),
         };
         if text == "auto" {
             return Ok(Self::Auto);
         }
         let (min, max) = text.split_once("..").unwrap_or((text, text));
         match (min.parse(), max.parse()) {
-            (Ok(min), Ok(max)) if 1 <= min && min <= max && max <= 4096 => {
+            (Ok(min), Ok(max)) if min <= max && (1..=4096).contains(&max) => {
                 Ok(Self::Between(min, max))
             }
             _ => Err(wrong()),
@@ -204,10 +205,10 @@ mod tests {
 
     #[test]
     fn numbers_of_handlers_are_read_as_they_are_printed() {
-        for text in ["1", "4096", "2..8", "auto"] {
+        for text in ["1", "4096", "2..8", "0..2", "auto"] {
             assert_eq!(text.parse::<Scale>().unwrap().to_string(), text);
         }
-        for text in ["", "0", "4097", "8..2", "0..2", "1..", "..4", "-1", "1...2", "x"] {
+        for text in ["", "0", "0..0", "4097", "8..2", "1..", "..4", "-1", "1...2", "x"] {
             assert!(text.parse::<Scale>().is_err(), "{text}");
         }
     }

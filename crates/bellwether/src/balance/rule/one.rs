@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use super::super::parameter::{Named, Parameter};
 use super::super::{
-    Balance, DelayedOff, Demand, Fixed, FpmDynamic, FpmOndemand, Knative, Slo, Spare, Unit, UwsgiBacklog,
-    UwsgiBusyness, UwsgiSpare, UwsgiSpare2,
+    Balance, DelayedOff, Demand, Fixed, FpmDynamic, FpmOndemand, Knative, Slo, Spare, Unit,
+    UwsgiBacklog, UwsgiBusyness, UwsgiSpare, UwsgiSpare2,
 };
 use super::nearest::did_you_mean;
 use super::{Description, Rule};

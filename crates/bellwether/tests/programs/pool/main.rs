@@ -1,6 +1,6 @@
 //! A pool whose handlers do what the client says, the worst included; for tests.
 //!
-//! `pool ADDRESS [handlers=N] [threads=N] [notification=MODE] [record=FILE] [boot=MS] [grace=MS]
+//! `pool ADDRESS [handlers=N] [bounds=MIN..MAX] [balance=RULE] [slo=SLO] [threads=N] [notification=MODE] [record=FILE] [boot=MS] [grace=MS]
 //! [orphan=MS] [name=NAME] [take-over] [soft=MS] [hard=MS] [max_requests=N] [max_age=MS]
 //! [max_memory=MIB] [crash_budget=N] [canary=MS] [surge=N] [unavailable=N] [old_generations=N]
 //! [announce=MS] [shed=close|say|panic] [start=fail|hang|exit|panic|N:fail|threadN:fail|N:FILE]
@@ -202,6 +202,12 @@ fn set(builder: Builder, handler: &mut Obedient, load: &mut String, word: &str) 
     let ms = || Duration::from_millis(value.parse().unwrap_or(0));
     match key {
         "handlers" => builder.handlers(number()),
+        "bounds" => {
+            let (min, max) = value.split_once("..").unwrap_or((value, value));
+            builder.bounds(min.parse().unwrap_or(0), max.parse().unwrap_or(0))
+        }
+        "balance" => builder.balance(value.parse().unwrap_or_default()),
+        "slo" => builder.slo(value.parse().unwrap_or_default()),
         "threads" => builder.threads(number()),
         "notification" => builder.notification(value.parse().unwrap_or_default()),
         "boot" => builder.boot_timeout(ms()),
