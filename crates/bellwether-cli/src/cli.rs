@@ -11,6 +11,7 @@ use crate::config::check::Check;
 use crate::ending::Ending;
 use crate::generate::Generate;
 use crate::serve::{Serve, Start};
+use crate::simulate::Simulate;
 
 /// The exit status of a wrong command line (EX_USAGE of sysexits.h).
 const USAGE: u8 = 64;
@@ -81,6 +82,13 @@ Examples:
   bellwether status --name demo
   bellwether status --json";
 
+const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  bellwether simulate step --balance demand,spare,knative --plot step.svg
+  bellwether simulate mmpp flash sparse --regime cold
+  bellwether simulate access.csv.gz --period 1m --service 80ms --spawn 30ms
+  bellwether simulate - --json < times.csv";
+
 /// Serves from processes that race for one kernel queue.
 ///
 /// A pre-fork server for Linux: one address, one kernel queue, as many handler processes as the
@@ -108,6 +116,8 @@ pub(crate) enum Command {
     Status(Status),
     #[command(flatten)]
     Ask(ask::Ask),
+    #[command(after_help = format!("{SIMULATE_EXAMPLES}\n\n{EXIT_STATUS}"))]
+    Simulate(Box<Simulate>),
 }
 
 /// Show how a running server is: its buffers, its handlers, who won how often.

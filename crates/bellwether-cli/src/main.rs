@@ -14,6 +14,7 @@ mod output;
 mod page;
 mod refusal;
 mod serve;
+mod simulate;
 mod status;
 mod welcome;
 mod words;
@@ -30,5 +31,6 @@ fn main() -> ExitCode {
         Command::Generate(order) => generate::run::<cli::Cli>(&order),
         Command::Status(question) => status::run(&question),
         Command::Ask(ask) => ask::run(&ask),
+        Command::Simulate(order) => simulate::run(&order),
     })
 }

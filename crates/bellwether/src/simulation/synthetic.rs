@@ -18,6 +18,8 @@ pub struct Kind {
     pub name: &'static str,
     /// What it is.
     pub what: &'static str,
+    /// When its rate jumps, in seconds since its beginning, if it does.
+    pub jump: Option<f64>,
     make: fn(u64) -> Workload,
 }
 
@@ -35,41 +37,73 @@ pub const KINDS: [Kind; 12] = [
     Kind {
         name: "const",
         what: "50 requests a second for an hour",
+        jump: None,
         make: |seed| constant(50.0, 3600.0, seed),
     },
-    Kind { name: "step", what: "20 a second, 200 a second for ten minutes, 20 again", make: step },
+    Kind {
+        name: "step",
+        what: "20 a second, 200 a second for ten minutes, 20 again",
+        jump: Some(600.0),
+        make: step,
+    },
     Kind {
         name: "sine",
         what: "10 to 200 a second and back within ten minutes, for an hour",
+        jump: None,
         make: sine,
     },
     Kind {
         name: "flash",
         what: "5 a second, fifty times as many within ten seconds, slowly fewer",
+        jump: Some(600.0),
         make: flash,
     },
     Kind {
         name: "heavy",
         what: "50 a second whose services have a heavy tail (Pareto, 1.5)",
+        jump: None,
         make: heavy,
     },
     Kind {
         name: "mmpp",
         what: "10 a second, now and then 200 a second for two seconds",
+        jump: None,
         make: mmpp,
     },
-    Kind { name: "sparse", what: "ten requests at once, every two minutes", make: sparse },
-    Kind { name: "nasa", what: "like a web site in 1995 at twenty times its speed", make: nasa },
-    Kind { name: "worldcup", what: "like a sports site on the evening of a match", make: worldcup },
-    Kind { name: "twitter", what: "like a stream of short messages over two hours", make: twitter },
+    Kind {
+        name: "sparse",
+        what: "ten requests at once, every two minutes",
+        jump: None,
+        make: sparse,
+    },
+    Kind {
+        name: "nasa",
+        what: "like a web site in 1995 at twenty times its speed",
+        jump: None,
+        make: nasa,
+    },
+    Kind {
+        name: "worldcup",
+        what: "like a sports site on the evening of a match",
+        jump: None,
+        make: worldcup,
+    },
+    Kind {
+        name: "twitter",
+        what: "like a stream of short messages over two hours",
+        jump: None,
+        make: twitter,
+    },
     Kind {
         name: "llm-code",
         what: "like a language model that completes code: bursts, long services",
+        jump: None,
         make: llm_code,
     },
     Kind {
         name: "llm-chat",
         what: "like a language model that talks: steady, services of seconds",
+        jump: None,
         make: llm_chat,
     },
 ];
