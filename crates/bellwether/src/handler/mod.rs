@@ -116,6 +116,20 @@ impl<F: FnMut(Connection) + Clone + Send> Handler for F {
     }
 }
 
+/// How handlers serve connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// A thread serves one connection at a time.
+    Serial,
+    /// A thread serves many connections at once.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    Concurrent {
+        /// Whether a connection may carry many requests, and a handler that leaves ends it between
+        /// two of them, as HTTP can.
+        partable: bool,
+    },
+}
+
 /// How a handler process ends by itself; its exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Departure {

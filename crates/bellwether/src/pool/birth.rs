@@ -110,6 +110,7 @@ impl Pool {
             dismissed: false,
             condemned: false,
             term: None,
+            used: None,
             wear: Wear::new(jitter()),
         });
         Ok(())
@@ -221,6 +222,7 @@ impl Pool {
             self.slots[index].boots.reset();
             self.apply(index, Event::Ready);
             self.tell_of_readiness(index);
+            self.note_birth(index);
             self.glance(Occasion::Ready);
         } else if hung_up || length == Ok(0) {
             occupant.close_channel(&self.poller);

@@ -118,6 +118,9 @@ impl Pool {
         if !self.is_making() {
             return self.bell.disarm();
         }
+        if self.is_elastic() {
+            self.measure_handlers(clock::now());
+        }
         let reading = self.reading(occasion);
         let Bounds { min, max } = self.bounds;
         self.balancing.decision = if min == max {
@@ -180,7 +183,7 @@ impl Pool {
         let totals = self.totals();
         let serving = || self.slots.iter().filter(|slot| slot.state == State::Serving);
         let seen = serving().filter_map(|slot| slot.occupant.as_ref());
-        Reading {
+        let reading = Reading {
             now: clock::now(),
             occasion,
             handlers: serving().count(),
@@ -193,7 +196,8 @@ impl Pool {
             min: self.bounds.min,
             max: self.bounds.max,
             ..Reading::default()
-        }
+        };
+        if self.is_elastic() { self.with_measures(reading) } else { reading }
     }
 
     /// Returns what keeps the number of handlers from being higher, if something does.

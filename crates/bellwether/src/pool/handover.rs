@@ -172,6 +172,7 @@ impl Pool {
             dismissed: state.dismissed,
             condemned: state.condemned,
             term: None,
+            used: None,
             wear: Wear::new(jitter()),
         });
         self.slots.push(slot);

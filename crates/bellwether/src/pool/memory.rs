@@ -21,7 +21,13 @@ pub(crate) fn pss(pid: Pid) -> Option<u64> {
 ///
 /// `None` where the kernel has no pressure stall information (psi=0, before Linux 4.20).
 pub(crate) fn pressure() -> Option<f64> {
-    some_avg10(&read("/proc/pressure/memory")?)
+    pressures().map(|(some, _)| some)
+}
+
+/// Returns the same, and how much of the time nobody went on because all waited for memory.
+pub(crate) fn pressures() -> Option<(f64, f64)> {
+    let text = read("/proc/pressure/memory")?;
+    Some((avg10(&text, "some ")?, avg10(&text, "full ").unwrap_or(0.0)))
 }
 
 /// Reads a file of /proc, as far as anything is looked for in it.
@@ -40,8 +46,8 @@ fn bytes_of(text: &str, field: &str) -> Option<u64> {
 }
 
 /// Finds the share in a line like `some avg10=0.12 avg60=…` (Documentation/accounting/psi.rst).
-fn some_avg10(text: &str) -> Option<f64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("some "))?;
+fn avg10(text: &str, who: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(who))?;
     let word = line.split_whitespace().find_map(|word| word.strip_prefix("avg10="))?;
     word.parse().ok().filter(|percent| (0.0..=100.0).contains(percent))
 }
@@ -83,11 +89,12 @@ mod tests {
 
     #[test]
     fn the_share_of_waiting_is_found() {
-        let check = |text: &str, expected| assert_eq!(some_avg10(text), expected, "{text}");
+        let check = |text: &str, expected| assert_eq!(avg10(text, "some "), expected, "{text}");
         let full = "full avg10=7.00 avg60=0.00 avg300=0.00 total=0\n";
         check(&format!("some avg10=2.04 avg60=0.75 avg300=0.40 total=157\n{full}"), Some(2.04));
         check("some avg10=100.00 avg60=0.00\n", Some(100.0));
         check(full, None);
+        assert_eq!(avg10(full, "full "), Some(7.0));
     }
 
     #[test]
@@ -103,7 +110,7 @@ mod tests {
             "someavg10=1",
             "some avg60=1",
         ] {
-            assert_eq!(some_avg10(text), None, "{text}");
+            assert_eq!(avg10(text, "some "), None, "{text}");
         }
     }
 }

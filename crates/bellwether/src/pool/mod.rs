@@ -14,16 +14,19 @@ pub(crate) mod descriptors;
 mod event;
 mod evidence;
 mod fork;
+mod free_memory;
 mod generation;
 pub(crate) mod handover;
 mod life;
 mod look;
 mod memory;
 mod message;
+mod meter;
 mod oom;
 mod overdue;
 mod overload;
 mod population;
+mod processor_time;
 mod recycle;
 mod report;
 mod respawn;
@@ -43,6 +46,7 @@ use serde::{Deserialize, Serialize};
 
 use decide::Balancing;
 use event::{Event, Source};
+use meter::Meter;
 use oom::Oom;
 use overload::Shedding;
 use recycle::Recycler;
@@ -97,6 +101,7 @@ pub(crate) struct Pool {
     bounds: Bounds,
     configured: Bounds,
     balancing: Balancing,
+    meter: Meter,
     why: String,
     want: usize,
 
@@ -179,6 +184,7 @@ impl Pool {
             bounds: plan.bounds,
             configured: plan.bounds,
             balancing: Balancing::by(plan.balance),
+            meter: Meter::default(),
             why: String::new(),
             want: 0,
             listeners: plan.listeners,

@@ -1,5 +1,6 @@
 //! Carrying out what the balance wants and what `life::step` decides.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use rustix::net::Shutdown;
@@ -10,6 +11,7 @@ use super::roll::{self, Aims};
 use super::rules::Amount;
 use super::slot::{Delivery, Slot};
 use super::{Phase, Pool, Step};
+use crate::handler::Manner;
 use crate::handler::post::{EMPTY, FINISH, LEAVE};
 use crate::journal::Cause;
 use crate::sys::{clock, signal as signals};
@@ -72,7 +74,7 @@ impl Pool {
             (0..self.slots.len()).filter(|&i| kind(&self.slots[i])).collect();
         // Whoever does not serve yet goes first.
         let serves = |i: &usize| self.slots[*i].state == State::Serving;
-        some.sort_by_key(|i| (serves(i), std::cmp::Reverse(self.slots[*i].number)));
+        some.sort_by_key(|i| (serves(i), Reverse(self.slots[*i].number)));
         let surplus = some.len().saturating_sub(most);
         for index in some.into_iter().take(surplus) {
             let stops = self.phase == Phase::Closing;
@@ -90,10 +92,13 @@ impl Pool {
         if surplus == 0 {
             return;
         }
-        let is_idle = |slot: &Slot| staying(slot) && slot.is_idle();
+        // A connection that is never the last request is ended politely, and cuts nothing.
+        let polite = self.pattern.manner == Manner::Concurrent { partable: true };
+        let is_idle = |slot: &Slot| staying(slot) && (polite || slot.is_idle());
         let mut idle: Vec<usize> =
             (0..self.slots.len()).filter(|&i| is_idle(&self.slots[i])).collect();
-        idle.sort_by_key(|&i| std::cmp::Reverse(self.slots[i].number));
+        let key = |&i: &usize| (!self.slots[i].is_idle(), Reverse(self.slots[i].number));
+        idle.sort_by_key(key);
         idle.truncate(surplus);
         if idle.len() < surplus {
             self.wait_for_the_busy();

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitStatus};
 
 use super::life::State;
 use super::overdue::Term;
+use super::processor_time::ProcessorTime;
 use super::recycle::Wear;
 use super::respawn::Backoff;
 use crate::handler::Departure;
@@ -59,6 +60,8 @@ pub(crate) struct Occupant {
     pub(crate) condemned: bool,
     /// Its oldest request, where requests have a hard deadline.
     pub(crate) term: Option<Term>,
+    /// What it had used of the processors when it was last asked.
+    pub(crate) used: Option<ProcessorTime>,
     pub(crate) wear: Wear,
 }
 

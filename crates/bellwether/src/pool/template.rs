@@ -25,7 +25,7 @@ use crate::balance::Slo;
 use crate::error::BoxError;
 use crate::handler::last_will::LastWill;
 use crate::handler::post::{Order, Post, Seat};
-use crate::handler::{Deadlines, Departure};
+use crate::handler::{Deadlines, Departure, Manner};
 use crate::notification::Notification;
 use crate::scoreboard::bell::{Bell, BellFiles};
 use crate::scoreboard::control::ControlPage;
@@ -43,6 +43,7 @@ pub(crate) type Load = Box<dyn Fn() -> Result<Body, BoxError>>;
 pub(crate) struct Pattern {
     pub(crate) generation: u64,
     pub(crate) threads: usize,
+    pub(crate) manner: Manner,
     pub(crate) notification: Notification,
     pub(crate) orphan_grace: Duration,
     pub(crate) deadlines: Deadlines,
@@ -55,11 +56,20 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
+    /// Returns how many threads a handler process has: behind each gate there is a runtime.
+    pub(crate) const fn threads_of_a_handler(&self) -> usize {
+        match self.manner {
+            Manner::Serial => self.threads,
+            Manner::Concurrent { .. } => 2 * self.threads,
+        }
+    }
+
     /// For a pool that makes no handlers any more.
     pub(crate) fn unused() -> Self {
         Self {
             generation: 0,
             threads: 1,
+            manner: Manner::Serial,
             notification: Notification::default(),
             orphan_grace: Duration::ZERO,
             deadlines: Deadlines::default(),

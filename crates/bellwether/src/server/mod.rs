@@ -18,7 +18,7 @@ use crate::balance::Rule;
 use crate::error::{BoxError, Result};
 #[cfg(feature = "tokio")]
 use crate::handler::{Connection, Shift, gate, gate::Terms};
-use crate::handler::{Handler, race};
+use crate::handler::{Handler, Manner, race};
 use crate::notification::Notification;
 use crate::pool::template::Body;
 use crate::spawner::Stopped;
@@ -161,6 +161,7 @@ impl Server {
     {
         Pool::new(
             self,
+            Manner::Serial,
             Box::new(move || {
                 let handler = load()?;
                 let body: Body = Box::new(move |post| race::live(&handler, &post));
@@ -230,8 +231,10 @@ impl Server {
         H: Fn(Connection) -> T + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
+        let manner = Manner::Concurrent { partable: !terms.connection_is_request };
         Pool::new(
             self,
+            manner,
             Box::new(move || {
                 let start = start.clone();
                 let body: Body =

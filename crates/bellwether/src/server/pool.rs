@@ -6,6 +6,7 @@ use super::Server;
 use crate::address::Listener;
 use crate::balance::Budget;
 use crate::error::{Error, Result};
+use crate::handler::Manner;
 use crate::pool::template::{Load, Pattern};
 use crate::pool::{Bounds, Plan};
 use crate::spawner::Stopped;
@@ -17,11 +18,12 @@ use crate::spawner::Stopped;
 pub struct Pool {
     pub(super) server: Server,
     load: Load,
+    manner: Manner,
 }
 
 impl Pool {
-    pub(super) const fn new(server: Server, load: Load) -> Self {
-        Self { server, load }
+    pub(super) const fn new(server: Server, manner: Manner, load: Load) -> Self {
+        Self { server, manner, load }
     }
 
     /// Serves until the process is told to stop.
@@ -49,6 +51,7 @@ impl Pool {
             pattern: Pattern {
                 generation: 1,
                 threads: settings.threads,
+                manner: self.manner,
                 notification: settings.notification,
                 orphan_grace: settings.orphan_grace,
                 deadlines: settings.rules.deadlines,
