@@ -1,7 +1,5 @@
 //! The demand that will be there when a handler ordered now is ready.
 
-use std::time::Duration;
-
 use super::Moment;
 use super::traffic::Traffic;
 
@@ -22,43 +20,44 @@ pub(super) struct Forecast {
 }
 
 impl Forecast {
-    pub(super) fn new(now: &Moment, traffic: &Traffic, price: f64, wait: Duration) -> Self {
+    pub(super) fn new(now: &Moment, traffic: &Traffic, price: f64, wait: f64) -> Self {
         let (rate, service) = (traffic.rate(), traffic.service());
-        let wait = wait.as_secs_f64();
         Self { now: *now, rate, service, price, wait, slow: 1.3 * now.spawn > wait }
     }
 
-    /// Returns the threads wanted.
+    /// Returns the threads wanted; a whole number is reached from half below it on.
     pub(super) fn want(&self) -> f64 {
-        let (mean, ahead) = (self.rate * self.service, self.demand_ahead());
+        let (demand, mean, ahead) = (self.now.demand(), self.rate * self.service, self.ahead());
+        if !self.slow {
+            return demand.max(ahead - 0.5);
+        }
         let base = ahead.min(mean.max(self.now.ready));
         let backlog = ahead - base;
-        if !self.slow {
-            return base.max(mean.min(base)) + backlog;
-        }
         // A request may wait a little: as many more are served in the meantime.
         let patience = 1.0 + self.wait / self.service;
         let base = if base > mean { mean + (base - mean) / patience } else { base };
-        base + self.drain(backlog) + self.reserve(mean, patience)
+        base + self.drain(backlog) + self.reserve(mean, patience) - 0.5
     }
 
     /// Returns the threads that serve a backlog cheapest: the least of `cost * n + price * late`,
-    /// where n threads more make `late` of those late that come while the backlog lasts.
+    /// where n threads more are made and kept, and make late those that come until it is served.
     fn drain(&self, backlog: f64) -> f64 {
         let late = self.rate * backlog * self.service;
-        backlog.min((0.3 * self.price * late / self.now.cost).sqrt())
+        let cost = 2.0 * (self.now.cost + self.now.spawn) + self.price;
+        backlog.min((self.price * late / cost).sqrt())
     }
 
-    /// Returns the threads kept for what comes by chance: the newsvendor's safety stock.
+    /// Returns the threads kept for what comes by chance: a newsvendor's safety stock for the
+    /// demand of a service that many wait for (M/G/∞), which the patience of requests spares.
     fn reserve(&self, mean: f64, patience: f64) -> f64 {
-        let risk = (self.now.spawn.min(self.service) / self.price).min(0.5);
+        let risk = 0.3 * self.now.spawn.min(self.service) / self.price;
         let leaves = (-self.now.spawn / self.service).exp();
         let variance = (self.now.demand() * leaves + mean) * (1.0 - leaves);
-        quantile(risk) * (variance / patience).sqrt()
+        quantile(risk.min(0.5)) * (variance / patience).sqrt()
     }
 
     /// Returns the demand when a handler ordered now is ready, if none is.
-    fn demand_ahead(&self) -> f64 {
+    fn ahead(&self) -> f64 {
         let (mean, ready, mut left) = (self.rate * self.service, self.now.ready, self.now.spawn);
         let mut demand = self.now.demand();
         if demand > ready {

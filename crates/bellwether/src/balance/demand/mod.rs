@@ -7,11 +7,12 @@ mod forecast;
 mod hold;
 mod price;
 mod traffic;
+mod waits;
 
 use std::time::Duration;
 
 use forecast::Forecast;
-use hold::Hold;
+use hold::{Hold, Stakes};
 use price::Price;
 use traffic::Traffic;
 
@@ -38,6 +39,8 @@ pub struct Demand {
     traffic: Traffic,
     price: Price,
     hold: Hold,
+    /// The moment of the last decision.
+    last: Option<Moment>,
 }
 
 /// What this rule uses of a reading: times in seconds, capacities in threads, all of them sane.
@@ -49,6 +52,8 @@ struct Moment {
     depth: f64,
     accepted: u64,
     late: u64,
+    /// Threads a handler has.
+    threads: f64,
     /// Threads of the handlers that are ready.
     ready: f64,
     /// From the order for a handler until it is ready.
@@ -65,62 +70,82 @@ impl Demand {
     #[must_use]
     pub fn new(slo: Slo) -> Self {
         let (traffic, price, hold) = (Traffic::new(), Price::new(), Hold::default());
-        Self { slo, traffic, price, hold }
+        Self { slo, traffic, price, hold, last: None }
+    }
+
+    /// Learns from the time between the last decision and now.
+    fn learn(&mut self, now: &Moment) {
+        let Some(last) = self.last.replace(*now) else { return };
+        let news = self.traffic.observe(&last, now, self.slo.wait().as_secs_f64());
+        let passed = (now.time - last.time) / now.break_even();
+        self.price.adapt(passed, news.came, news.late, self.slo.late());
     }
 }
 
 impl Balance for Demand {
     fn decide(&mut self, reading: &Reading) -> Decision {
-        let now = Moment::of(reading);
-        let came = self.traffic.observe(&now);
-        self.price.adapt(&now, came, self.slo.late());
-        let forecast = Forecast::new(&now, &self.traffic, self.price.of(now.cost), self.slo.wait());
-        let window = now.cost + now.spawn + if forecast.slow { forecast.price } else { 0.0 };
-        let want = forecast.want().clamp(now.demand().min(1.0), MOST);
-        let held = self.hold.push(now.time, want, window);
-        let target = whole(held / reading.threads.max(1) as f64);
-        let end = self.hold.end(window).filter(|_| target > reading.min);
-        let why = why(&now, &forecast, held, end);
-        let decision = Decision::new(target, why);
-        match end.and_then(|end| Duration::try_from_secs_f64(end).ok()) {
-            Some(end) => decision.until(end),
-            None => decision,
+        let now = Moment::of(reading, self.last.as_ref());
+        self.learn(&now);
+        let wait = self.slo.wait().as_secs_f64();
+        let price = self.price.get() * now.cost;
+        let forecast = Forecast::new(&now, &self.traffic, price, wait);
+        let want = forecast.want().min(MOST);
+        // Whatever the forecast says, who is there is served.
+        let least = usize::from(now.demand() > 0.0);
+        let wanted = whole(want / now.threads).max(least);
+        let stakes =
+            Stakes { spawn: now.break_even(), late: if forecast.slow { price } else { 0.0 } };
+        let target = self.hold.push(now.time, wanted, stakes);
+        let end = self.hold.end(stakes);
+        let decision = Decision::new(target, why(&now, want, end));
+        // What is wanted without anybody there is forgotten little by little.
+        let end = end.unwrap_or(now.time + stakes.spawn / 8.0);
+        match Duration::try_from_secs_f64(end) {
+            Ok(end) if target > reading.min => decision.until(end),
+            _ => decision,
         }
     }
 }
 
 impl Moment {
-    fn of(reading: &Reading) -> Self {
-        let threads = reading.threads.max(1) as f64;
+    fn of(reading: &Reading, last: Option<&Self>) -> Self {
         let sane = |number: f64| if number.is_finite() { number.clamp(0.0, MOST) } else { 0.0 };
+        let span = |time: Duration| time.as_secs_f64().clamp(1e-3, 3600.0);
+        let threads = sane(reading.threads as f64).max(1.0);
         Self {
-            time: reading.now.as_secs_f64(),
+            // Never backwards, whatever the clock does.
+            time: last.map_or(0.0, |last| last.time).max(reading.now.as_secs_f64()),
             is_tick: reading.occasion == Occasion::Tick,
             busy: sane(reading.busy),
             depth: sane(reading.depth.into()),
             accepted: reading.accepted,
             late: reading.late,
+            threads,
             ready: sane(reading.handlers as f64 * threads),
-            spawn: reading.spawn_time.as_secs_f64().clamp(1e-3, 3600.0),
-            cost: reading.spawn_cost.as_secs_f64().clamp(1e-3, 3600.0),
+            spawn: span(reading.spawn_time),
+            cost: span(reading.spawn_cost),
         }
     }
 
     const fn demand(&self) -> f64 {
         self.busy + self.depth
     }
+
+    /// For how long an idle handler costs as much as a new one and its start.
+    const fn break_even(&self) -> f64 {
+        self.cost + self.spawn
+    }
 }
 
 /// Says what was decided in one line.
-fn why(now: &Moment, forecast: &Forecast, held: f64, end: Option<f64>) -> String {
-    let (busy, depth, want) = (now.busy, now.depth, forecast.want());
+fn why(now: &Moment, want: f64, end: Option<f64>) -> String {
+    let (busy, depth, spare) = (now.busy, now.depth, want - now.demand());
     let mut why = format!("demand: {busy:.1} busy + {depth} waiting");
-    let spare = want - now.demand();
     if spare >= 0.05 {
         why += &format!(", {spare:.1} spare for the {} a handler takes", time(now.spawn));
     }
-    if let Some(end) = end.filter(|_| held > want) {
-        why += &format!("; {held:.1} held for {} more", time(end - now.time));
+    if let Some(end) = end {
+        why += &format!("; held for {} more", time(end - now.time));
     }
     why
 }
@@ -178,6 +203,6 @@ mod tests {
         let why = rule.decide(&reading(SECOND, 3.2, 0)).why;
         assert_eq!(why, "demand: 3.2 busy + 0 waiting");
         let why = rule.decide(&reading(SECOND + SECOND / 2, 1.0, 0)).why;
-        assert_eq!(why, "demand: 1.0 busy + 0 waiting; 3.2 held for 505 ms more");
+        assert_eq!(why, "demand: 1.0 busy + 0 waiting; held for 1.0 s more");
     }
 }

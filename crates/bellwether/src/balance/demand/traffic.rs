@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 
-use super::Moment;
+use super::waits::Waits;
+use super::{MOST, Moment};
 
 /// Arrivals remembered to see a burst; one of each eighth of a spawn time is enough.
-const REMEMBERED: usize = 256;
+const REMEMBERED: usize = 64;
 
 /// The rate at which requests come and the time it takes to serve one.
 #[derive(Clone, Debug)]
 pub(super) struct Traffic {
-    last: Option<Moment>,
     /// Threads busy at the last tick: other occasions are no fair sample, they come when many are.
     busy: f64,
     /// Requests a second.
@@ -20,45 +20,69 @@ pub(super) struct Traffic {
     /// When and how many requests had come until then.
     come: VecDeque<(f64, f64)>,
     /// Requests that came, all in all.
-    arrivals: f64,
+    total: f64,
+    waits: Waits,
+    /// Late requests that were reported, and those that must have been late.
+    late: (f64, f64),
+}
+
+/// What happened since the last moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct News {
+    /// Requests that came.
+    pub(super) came: f64,
+    /// Requests that were late.
+    pub(super) late: f64,
 }
 
 impl Traffic {
-    pub(super) const fn new() -> Self {
-        // 0.1 s with the weight of one request, until some were served.
-        let come = VecDeque::new();
-        Self { last: None, busy: 0.0, rate: 0.0, served: (0.1, 1.0), come, arrivals: 0.0 }
+    pub(super) fn new() -> Self {
+        Self {
+            busy: 0.0,
+            rate: 0.0,
+            // 0.1 s with the weight of one request, until some were served.
+            served: (0.1, 1.0),
+            come: VecDeque::new(),
+            total: 0.0,
+            waits: Waits::default(),
+            late: (0.0, 0.0),
+        }
     }
 
-    /// Takes in a moment and returns how many requests came since the last.
-    pub(super) fn observe(&mut self, now: &Moment) -> f64 {
-        let Some(last) = self.last.replace(*now) else {
-            self.busy = now.busy;
-            return 0.0;
-        };
-        let taken = now.accepted.saturating_sub(last.accepted) as f64;
+    /// Takes in what happened between two moments, where requests may wait so long.
+    pub(super) fn observe(&mut self, last: &Moment, now: &Moment, wait: f64) -> News {
+        let taken = (now.accepted.saturating_sub(last.accepted) as f64).min(MOST);
         let came = (taken + now.depth - last.depth).max(0.0);
-        let time = (now.time - last.time).max(0.0);
-        self.serve(taken, time);
-        self.arrive(came, now, time);
+        let passed = now.time - last.time;
+        self.total += came;
+        self.serve(taken, passed);
+        self.arrive(came, now, passed);
         if now.is_tick {
             self.busy = now.busy;
         }
-        came
+        News { came, late: self.late(last, now, wait) }
     }
 
-    fn serve(&mut self, taken: f64, time: f64) {
-        let fade = (-time / (20.0 * self.service()).clamp(30.0, 600.0)).exp();
-        let busy = self.busy * time;
+    /// Returns the late requests since the last moment: those that the pool knows of, or, where it
+    /// knows of fewer, those that cannot but have been late.
+    fn late(&mut self, last: &Moment, now: &Moment, wait: f64) -> f64 {
+        let before = self.late.0.max(self.late.1);
+        self.late.0 += (now.late.saturating_sub(last.late) as f64).min(MOST);
+        self.late.1 += self.waits.observe(now.time, self.total, now.depth, wait);
+        self.late.0.max(self.late.1) - before
+    }
+
+    fn serve(&mut self, taken: f64, passed: f64) {
+        let fade = (-passed / (20.0 * self.service()).clamp(30.0, 600.0)).exp();
+        let busy = self.busy * passed;
         self.served = (self.served.0 * fade + busy, self.served.1 * fade + taken);
     }
 
-    fn arrive(&mut self, came: f64, now: &Moment, time: f64) {
-        self.arrivals += came;
-        if time > 0.0 {
+    fn arrive(&mut self, came: f64, now: &Moment, passed: f64) {
+        if passed > 0.0 {
             let window = (2.0 * now.spawn).max(2.0 * self.service()).max(30.0 / self.rate.max(0.1));
-            let fade = (-time / window.clamp(0.2, 30.0)).exp();
-            self.rate = self.rate * fade + came / time * (1.0 - fade);
+            let fade = (-passed / window.clamp(0.2, 30.0)).exp();
+            self.rate = self.rate * fade + came / passed * (1.0 - fade);
         }
         self.remember(now);
         self.jump(now);
@@ -67,7 +91,7 @@ impl Traffic {
     fn remember(&mut self, now: &Moment) {
         let apart = (now.spawn / 8.0).max(0.01);
         if self.come.back().is_none_or(|(time, _)| now.time - time >= apart) {
-            self.come.push_back((now.time, self.arrivals));
+            self.come.push_back((now.time, self.total));
         }
         if self.come.len() > REMEMBERED {
             self.come.pop_front();
@@ -80,7 +104,7 @@ impl Traffic {
         for _ in 0..3 {
             let from = self.come.partition_point(|(time, _)| now.time - time > window);
             if let Some((since, before)) = from.checked_sub(1).and_then(|at| self.come.get(at)) {
-                let (time, came) = (now.time - since, self.arrivals - before);
+                let (time, came) = (now.time - since, self.total - before);
                 let usual = self.rate * time;
                 if time > 0.0 && came > usual + 4.0 * usual.max(1.0).sqrt() + 3.0 {
                     self.rate = came / time;
