@@ -189,19 +189,19 @@ fn nasa(seed: u64) -> Workload {
         24.0 * day * noise.next(&mut random)
     });
     let rates: Vec<f64> = rates.collect();
-    overdispersed(seed, &rates, 3.0, &mut Service::web())
+    overdispersed(seed, &rates, 1.6, &mut Service::web())
 }
 
-/// A slow rise before a match, quiet while it lasts, a peak at half-time and after it.
+/// Hours of calm, a rise towards a match and its end, and a quick fall.
 fn worldcup(seed: u64) -> Workload {
     let mut random = Random::seed_from_u64(seed ^ 0x7763_3938);
     let mut noise = Noise::new(0.98, 0.06);
     let hump = |minute: f64, at: f64, width: f64| (-((minute - at) / width).powi(2)).exp();
-    let rates: Vec<f64> = (0..10_800)
+    let rates: Vec<f64> = (0..25_200)
         .map(|second| {
             let minute = f64::from(second) / 60.0;
-            let shape = 0.6 + 0.8 * hump(minute, 50.0, 8.0) + 1.1 * hump(minute, 112.0, 14.0);
-            95.0 * shape * noise.next(&mut random)
+            let rise = 85.0 * hump(minute, 275.0, 70.0) + 75.0 * hump(minute, 335.0, 22.0);
+            (17.0 + rise) * noise.next(&mut random)
         })
         .collect();
     overdispersed(seed, &rates, 1.2, &mut Service::web())

@@ -100,7 +100,7 @@ impl Form {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         Ok(match names.as_slice() {
             ["count"] => (Self::Counts, true),
-            ["period", "count"] => (Self::PeriodsAndCounts, true),
+            [_, "count"] => (Self::PeriodsAndCounts, true),
             ["t_s" | "time" | "t"] => (Self::Times, true),
             ["t_s" | "time" | "t", "service_s" | "service"] => (Self::TimesAndServices, true),
             ["t_s", "context_tokens", "generated_tokens"] => (Self::TimesAndTokens, true),
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn counts_are_spread_over_their_periods() {
         let how = Reading { period: 60.0, speed: 2.0, ..Reading::default() };
-        let read = read("c", "period,count\n1998-07-07 16:00,100\nx,0\ny,50\n", how).unwrap();
+        let read = read("c", "minute,count\n1998-07-07 16:00,100\nx,0\ny,50\n", how).unwrap();
         let late = read.requests().iter().filter(|it| it.at >= 60.0).count();
         assert_eq!((read.requests().len(), late), (150, 50));
         assert!(read.duration() < 90.0);
