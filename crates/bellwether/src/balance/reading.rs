@@ -21,10 +21,12 @@ pub struct Reading {
     pub threads: usize,
     /// Threads that serve a request, over all handlers.
     ///
-    /// Of handlers that serve many connections on one thread: how many processors they would use
-    /// if they never waited for one.
+    /// Of handlers that serve many connections on one thread: how many such threads would be full
+    /// with the processor time that they want.
     pub busy: f64,
     /// Requests that wait in the buffers.
+    ///
+    /// Of handlers that serve many connections on one thread: how many threads could hold them.
     pub depth: u32,
     /// Requests taken out of the buffers since the server started, shed ones included.
     pub accepted: u64,

@@ -127,6 +127,8 @@ pub(crate) enum Manner {
         /// Whether a connection may carry many requests, and a handler that leaves ends it between
         /// two of them, as HTTP can.
         partable: bool,
+        /// How many connections a thread may hold.
+        room: usize,
     },
 }
 

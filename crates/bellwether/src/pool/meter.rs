@@ -12,11 +12,14 @@ use crate::handler::Manner;
 const FRESH: Duration = Duration::from_millis(45);
 /// How many handlers are asked for their processor time at once, in turn.
 const AT_ONCE: usize = 64;
-/// How long it takes from one measurement of memory to the next, of another handler: the kernel walks
-/// all pages of a process for it.
-const MEMORY: Duration = Duration::from_secs(1);
+/// How long it takes from one measurement of the machine, and of the memory of a handler in turn, to the
+/// next: the kernel walks all pages of a process for it.
+const MACHINE: Duration = Duration::from_secs(1);
 /// The time in which a processor that handlers of many connections want is averaged.
 const WANTED: f64 = 0.5;
+/// With how much of a processor a thread of many connections is full: one that is asked for more
+/// than all of it cannot show that.
+const FULL: f64 = 0.8;
 /// The weight of the last birth in the average of the time that a handler takes.
 const LAST_BIRTH: f64 = 0.2;
 
@@ -42,7 +45,9 @@ pub(super) struct Meter {
     spawn_time: Option<f64>,
     /// Processor seconds that a handler had used when it was ready; averaged.
     spawn_work: Option<f64>,
-    memory_at: Option<Duration>,
+    machine_at: Option<Duration>,
+    /// How many processors we may use: by affinity and by the quota of our control group.
+    processors: f64,
     memory_turn: usize,
     /// What the last handlers measured have of memory, in bytes.
     handler_memory: Option<u64>,
@@ -89,8 +94,10 @@ impl Pool {
             let weight = 1.0 - (-since.as_secs_f64() / WANTED).exp();
             self.meter.wanted += weight * (wanted - self.meter.wanted);
         }
-        if self.meter.memory_at.is_none_or(|at| now.saturating_sub(at) >= MEMORY) {
-            self.meter.memory_at = Some(now);
+        if self.meter.machine_at.is_none_or(|at| now.saturating_sub(at) >= MACHINE) {
+            self.meter.machine_at = Some(now);
+            let processors = std::thread::available_parallelism();
+            self.meter.processors = processors.map_or(0.0, |many| many.get() as f64);
             self.measure_memory();
         }
     }
@@ -144,19 +151,26 @@ impl Pool {
         let living = self.slots.iter().filter_map(|slot| slot.occupant.as_ref()?.used);
         let used = living.fold(meter.gone, ProcessorTime::and);
         let seconds = |value: f64| Duration::try_from_secs_f64(value).unwrap_or_default();
-        let mut resources = Resources::default();
-        resources.processors =
-            std::thread::available_parallelism().map_or(0.0, |many| many.get() as f64);
-        (resources.processor_time, resources.run_delay) = (used.used, used.delayed);
-        (resources.handler_memory, resources.free_memory) =
-            (meter.handler_memory, meter.free_memory);
-        (resources.memory_pressure, resources.memory_stall) =
-            (meter.memory_pressure, meter.memory_stall);
+        let resources = Resources {
+            processors: meter.processors,
+            processor_time: used.used,
+            run_delay: used.delayed,
+            handler_memory: meter.handler_memory,
+            free_memory: meter.free_memory,
+            memory_pressure: meter.memory_pressure,
+            memory_stall: meter.memory_stall,
+        };
+        let (busy, depth) = match self.pattern.manner {
+            Manner::Serial => (reading.busy, reading.depth),
+            // As many threads as could hold what waits; it is not one a connection.
+            Manner::Concurrent { room, .. } => {
+                let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
+                (meter.wanted / FULL, reading.depth.div_ceil(room))
+            }
+        };
         Reading {
-            busy: match self.pattern.manner {
-                Manner::Serial => reading.busy,
-                Manner::Concurrent { .. } => meter.wanted,
-            },
+            busy,
+            depth,
             spawn_time: meter.spawn_time.map_or(reading.spawn_time, seconds),
             spawn_cost: seconds(spawn_cost(meter.spawn_work, meter.handler_memory)),
             resources,

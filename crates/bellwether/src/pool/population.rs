@@ -93,7 +93,7 @@ impl Pool {
             return;
         }
         // A connection that is never the last request is ended politely, and cuts nothing.
-        let polite = self.pattern.manner == Manner::Concurrent { partable: true };
+        let polite = matches!(self.pattern.manner, Manner::Concurrent { partable: true, .. });
         let is_idle = |slot: &Slot| staying(slot) && (polite || slot.is_idle());
         let mut idle: Vec<usize> =
             (0..self.slots.len()).filter(|&i| is_idle(&self.slots[i])).collect();

@@ -231,7 +231,8 @@ impl Server {
         H: Fn(Connection) -> T + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let manner = Manner::Concurrent { partable: !terms.connection_is_request };
+        let (partable, room) = (!terms.connection_is_request, terms.limit);
+        let manner = Manner::Concurrent { partable, room };
         Pool::new(
             self,
             manner,
