@@ -118,7 +118,8 @@ impl Pool {
         if !self.is_making() {
             return self.bell.disarm();
         }
-        if self.is_elastic() {
+        // Not while somebody waits at the door: that takes a fraction of a millisecond.
+        if self.is_elastic() && occasion == Occasion::Tick {
             self.measure_handlers(clock::now());
         }
         let reading = self.reading(occasion);
