@@ -3,6 +3,11 @@
 use super::Moment;
 use super::traffic::Traffic;
 
+/// What a handler costs that is made for a backlog, in break-even times: it is kept afterwards.
+const KEPT: f64 = 6.0;
+/// The part of those who find no free thread that are late for it.
+const MISSED: f64 = 0.3;
+
 /// What is known now of the moment when a handler ordered now is ready.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Forecast {
@@ -12,24 +17,25 @@ pub(super) struct Forecast {
     /// Seconds a request is served.
     service: f64,
     /// Seconds of an idle handler that a late request is worth.
-    pub(super) price: f64,
+    price: f64,
     /// Seconds a request may wait.
     wait: f64,
-    /// Whether a handler that is ordered now comes too late for a request that comes now.
-    pub(super) slow: bool,
 }
 
 impl Forecast {
     pub(super) fn new(now: &Moment, traffic: &Traffic, price: f64, wait: f64) -> Self {
         let (rate, service) = (traffic.rate(), traffic.service());
-        Self { now: *now, rate, service, price, wait, slow: 1.3 * now.spawn > wait }
+        Self { now: *now, rate, service, price, wait }
     }
 
-    /// Returns the threads wanted; a whole number is reached from half below it on.
-    pub(super) fn want(&self) -> f64 {
+    /// Returns the threads wanted, where handlers are slow: ready too late for who waits for them.
+    ///
+    /// A whole number is reached from half below it on (the continuity correction of the normal
+    /// distribution for numbers of requests).
+    pub(super) fn want(&self, slow: bool) -> f64 {
         let (demand, mean, ahead) = (self.now.demand(), self.rate * self.service, self.ahead());
-        if !self.slow {
-            return demand.max(ahead - 0.5);
+        if !slow {
+            return demand.max(ahead + self.reserve(mean, 1.0) - 0.5);
         }
         let base = ahead.min(mean.max(self.now.ready));
         let backlog = ahead - base;
@@ -40,17 +46,18 @@ impl Forecast {
     }
 
     /// Returns the threads that serve a backlog cheapest: the least of `cost * n + price * late`,
-    /// where n threads more are made and kept, and make late those that come until it is served.
+    /// where n threads more are made and kept for a while, and those that come until they have
+    /// served it are late.
     fn drain(&self, backlog: f64) -> f64 {
         let late = self.rate * backlog * self.service;
-        let cost = 2.0 * (self.now.cost + self.now.spawn) + self.price;
+        let cost = KEPT * self.now.break_even() + self.price;
         backlog.min((self.price * late / cost).sqrt())
     }
 
     /// Returns the threads kept for what comes by chance: a newsvendor's safety stock for the
     /// demand of a service that many wait for (M/G/∞), which the patience of requests spares.
     fn reserve(&self, mean: f64, patience: f64) -> f64 {
-        let risk = 0.3 * self.now.spawn.min(self.service) / self.price;
+        let risk = MISSED * self.now.spawn.min(self.service) / self.price;
         let leaves = (-self.now.spawn / self.service).exp();
         let variance = (self.now.demand() * leaves + mean) * (1.0 - leaves);
         quantile(risk.min(0.5)) * (variance / patience).sqrt()

@@ -62,6 +62,13 @@ struct Moment {
     cost: f64,
 }
 
+/// Spawn times vary: such a multiple of the average is rarely exceeded.
+const VARIES: f64 = 1.3;
+
+/// The part of the allowed share to aim at where handlers are ready in time for most requests that
+/// come before them: fewer late ones cost next to nothing there.
+const FAST: f64 = 0.15;
+
 /// The most threads any reading can make this rule want; counters may lie.
 const MOST: f64 = 1e6;
 
@@ -76,9 +83,41 @@ impl Demand {
     /// Learns from the time between the last decision and now.
     fn learn(&mut self, now: &Moment) {
         let Some(last) = self.last.replace(*now) else { return };
-        let news = self.traffic.observe(&last, now, self.slo.wait().as_secs_f64());
+        let news = self.traffic.observe(&last, now, self.wait());
         let passed = (now.time - last.time) / now.break_even();
-        self.price.adapt(passed, news.came, news.late, self.slo.late());
+        let allowed = self.slo.late() * if self.is_slow(now) { 1.0 } else { FAST };
+        self.price.adapt(passed, news.came, news.late, allowed);
+    }
+
+    /// Whether a handler that is ordered when a request comes may be ready too late for it.
+    fn is_slow(&self, now: &Moment) -> bool {
+        VARIES * now.spawn > self.wait()
+    }
+
+    /// Returns the seconds a request may wait.
+    fn wait(&self) -> f64 {
+        self.slo.wait().as_secs_f64()
+    }
+
+    /// Returns the threads wanted, and what is at stake.
+    fn want(&self, now: &Moment) -> (f64, Stakes) {
+        let (price, slow) = (self.price.get() * now.break_even(), self.is_slow(now));
+        let want = Forecast::new(now, &self.traffic, price, self.wait()).want(slow);
+        // A handler that was dismissed too early makes nobody late where the next is ready in time.
+        let stakes = Stakes { spawn: now.break_even(), late: if slow { price } else { 0.0 } };
+        (want.min(MOST), stakes)
+    }
+
+    /// Returns when to ask again though nothing happens.
+    fn again(&self, now: &Moment, reading: &Reading, end: Option<f64>, stakes: Stakes) -> f64 {
+        // What is wanted though nobody is there is forgotten little by little.
+        let end = end.unwrap_or(now.time + stakes.spawn / 8.0);
+        let full = now.demand() >= now.ready && reading.alive() < reading.max;
+        if self.is_slow(now) || !full || now.demand() <= 0.0 {
+            return end;
+        }
+        // The next request waits for a new handler; most of the time that it may is needed for that.
+        end.min(now.time + (self.wait() - now.spawn) / 5.0)
     }
 }
 
@@ -86,22 +125,16 @@ impl Balance for Demand {
     fn decide(&mut self, reading: &Reading) -> Decision {
         let now = Moment::of(reading, self.last.as_ref());
         self.learn(&now);
-        let wait = self.slo.wait().as_secs_f64();
-        let price = self.price.get() * now.cost;
-        let forecast = Forecast::new(&now, &self.traffic, price, wait);
-        let want = forecast.want().min(MOST);
+        let (want, stakes) = self.want(&now);
         // Whatever the forecast says, who is there is served.
         let least = usize::from(now.demand() > 0.0);
         let wanted = whole(want / now.threads).max(least);
-        let stakes =
-            Stakes { spawn: now.break_even(), late: if forecast.slow { price } else { 0.0 } };
         let target = self.hold.push(now.time, wanted, stakes);
         let end = self.hold.end(stakes);
         let decision = Decision::new(target, why(&now, want, end));
-        // What is wanted without anybody there is forgotten little by little.
-        let end = end.unwrap_or(now.time + stakes.spawn / 8.0);
-        match Duration::try_from_secs_f64(end) {
-            Ok(end) if target > reading.min => decision.until(end),
+        let pending = target > reading.min || now.demand() > 0.0;
+        match Duration::try_from_secs_f64(self.again(&now, reading, end, stakes)) {
+            Ok(moment) if pending => decision.until(moment.max(reading.now)),
             _ => decision,
         }
     }
@@ -162,47 +195,4 @@ fn time(seconds: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn reading(now: Duration, busy: f64, depth: u32) -> Reading {
-        Reading { now, busy, depth, ..Reading::default() }
-    }
-
-    #[test]
-    fn what_waits_where_nobody_is_alive_gets_a_handler_at_once() {
-        for spawn_time in [SECOND / 200, SECOND / 10, SECOND * 2] {
-            let waits = Reading { spawn_time, ..reading(SECOND, 0.0, 1) };
-            assert!(Demand::new(Slo::default()).decide(&waits).target >= 1);
-        }
-    }
-
-    #[test]
-    fn nothing_to_do_for_the_hold_is_no_handler() {
-        let mut rule = Demand::new(Slo::default());
-        let busy = rule.decide(&reading(SECOND, 1.0, 0));
-        assert_eq!(busy.target, 1);
-        let end = busy.again.unwrap();
-        assert_eq!(rule.decide(&reading(end, 0.0, 0)).target, 1);
-        let idle = rule.decide(&reading(end * 3, 0.0, 0));
-        assert_eq!((idle.target, idle.again), (0, None));
-    }
-
-    #[test]
-    fn threads_share_handlers() {
-        let mut rule = Demand::new(Slo::default());
-        let busy = Reading { threads: 4, handlers: 2, ..reading(SECOND, 8.0, 1) };
-        assert_eq!(rule.decide(&busy).target, 3);
-    }
-
-    #[test]
-    fn it_says_why() {
-        let mut rule = Demand::new(Slo::default());
-        let why = rule.decide(&reading(SECOND, 3.2, 0)).why;
-        assert_eq!(why, "demand: 3.2 busy + 0 waiting");
-        let why = rule.decide(&reading(SECOND + SECOND / 2, 1.0, 0)).why;
-        assert_eq!(why, "demand: 1.0 busy + 0 waiting; held for 1.0 s more");
-    }
-}
+mod tests;

@@ -3,11 +3,13 @@
 /// The most by which one late request changes the logarithm of the price.
 const STEP: f64 = 0.3;
 /// The part of the allowed share that the price aims at; the rest is for what it learns too late.
-const AIM: f64 = 0.4;
+const AIM: f64 = 0.55;
 /// How many break-even times it takes the price to fall to 1/e where no request is late.
 const MEMORY: f64 = 20.0;
 /// The lowest and the highest price, in break-even times.
-const RANGE: (f64, f64) = (0.005, 3.0);
+const RANGE: (f64, f64) = (0.0005, 6.0);
+/// The price where nothing is known: it rises quickly where that is wrong.
+const FIRST: f64 = 0.02;
 
 /// The price of a late request, in break-even times: for how many of the times in which an idle
 /// handler costs as much as a new one it is worth to keep one idle.
@@ -23,7 +25,7 @@ pub(super) struct Price {
 
 impl Price {
     pub(super) fn new() -> Self {
-        Self { logarithm: 0.5_f64.ln(), recent: 0.0 }
+        Self { logarithm: FIRST.ln(), recent: 0.0 }
     }
 
     /// Learns from the requests that came and were late within so many break-even times, and from
@@ -52,7 +54,7 @@ mod tests {
         let mut price = Price::new();
         price.adapt(0.01, 100.0, 1.0, 0.01);
         let risen = price.get();
-        assert!(risen > 0.5, "{risen}");
+        assert!(risen > FIRST, "{risen}");
         price.adapt(0.01, 1000.0, 0.0, 0.01);
         assert!(price.get() < risen);
     }
@@ -61,12 +63,12 @@ mod tests {
     fn the_price_stays_within_its_range() {
         let check = |late: f64, expected: f64| {
             let mut price = Price::new();
-            for _ in 0..100_000 {
+            for _ in 0..200_000 {
                 price.adapt(0.01, 10.0, late, 0.01);
             }
             assert!((price.get() / expected - 1.0).abs() < 1e-9, "{}", price.get());
         };
-        check(10.0, 3.0);
-        check(0.0, 0.005);
+        check(10.0, RANGE.1);
+        check(0.0, RANGE.0);
     }
 }
