@@ -81,6 +81,32 @@ fn a_handler_that_serves_is_not_sent_away() {
 }
 
 #[test]
+fn going_up_and_down_a_hundred_times_loses_nothing() {
+    let run = start(&["bounds=1..8", "balance=delayed-off:idle=10ms"]);
+    let address = run.socket_addr();
+    for _ in 0..100 {
+        let held: Vec<_> = (0..4).map(|_| Held::open(address)).collect();
+        held.into_iter().for_each(Held::release);
+        wait_staying(&run, 1);
+    }
+    let totals = run.pool()["totals"].clone();
+    assert_eq!((&totals["accepted"], &totals["aborted"]), (&json!(400), &json!(0)));
+    assert!(totals["spawned"].as_u64() >= Some(301), "{totals}");
+    end(run);
+}
+
+#[test]
+fn what_has_come_while_the_last_handler_leaves_is_served() {
+    let run = start(&["bounds=0..4", "balance=delayed-off:idle=1ms"]);
+    let address = run.socket_addr();
+    for _ in 0..200 {
+        assert!(say(address, "pid").parse::<u32>().is_ok());
+    }
+    assert_eq!(run.pool()["totals"]["aborted"], 0);
+    end(run);
+}
+
+#[test]
 fn nobody_is_kept_for_nobody_and_the_next_request_is_served() {
     let run = start(&["bounds=0..4"]);
     let address = run.socket_addr();
