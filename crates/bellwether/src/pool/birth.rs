@@ -146,7 +146,10 @@ impl Pool {
                 }
             };
             match answer {
-                Answer::Born { slot, ticket, pid } => self.born(slot, ticket, pid),
+                Answer::Born { slot, ticket, pid } => {
+                    self.template_has_loaded(generation);
+                    self.born(slot, ticket, pid);
+                }
                 Answer::NotForked { slot, ticket, problem } => {
                     if self.is_current(slot, ticket) {
                         self.boot_failed(generation, &format!("it could not be forked: {problem}"));
@@ -155,6 +158,12 @@ impl Pool {
                 }
                 Answer::NotLoaded { problem } => self.not_loaded(generation, &problem),
             }
+        }
+    }
+
+    fn template_has_loaded(&mut self, generation: u64) {
+        if let Some(template) = self.templates.iter_mut().find(|it| it.generation == generation) {
+            template.loaded_at.get_or_insert_with(clock::now);
         }
     }
 

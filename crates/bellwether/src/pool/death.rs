@@ -64,7 +64,7 @@ impl Pool {
             self.cut += occupant.seen.open;
         }
         self.gone.exited += 1;
-        self.meter.note_death(occupant.used.unwrap_or_default());
+        self.meter.note_death(occupant.used);
         self.add_to_gone(&occupant.seen);
         self.nudge_after_a_death();
     }

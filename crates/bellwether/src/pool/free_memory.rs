@@ -1,10 +1,9 @@
 //! How much memory handlers may still take: of the control groups we are in, and of the machine.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Where the unified hierarchy of control groups is (cgroups(7)).
-const CGROUPS: &str = "/sys/fs/cgroup";
+use super::cgroup;
 
 /// The part of a limit that is left alone, as a divisor: a tenth.
 const RESERVE: u64 = 10;
@@ -13,18 +12,8 @@ const RESERVE: u64 = 10;
 ///
 /// `None` where nothing can be read.
 pub(super) fn free() -> Option<u64> {
-    let groups = own_groups().into_iter().filter_map(|group| of_group(&group));
+    let groups = cgroup::own().into_iter().filter_map(|group| of_group(&group));
     groups.chain(of_machine(&fs::read_to_string("/proc/meminfo").ok()?)).min()
-}
-
-/// Our own control group and those around it (version 2 only).
-fn own_groups() -> Vec<PathBuf> {
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"));
-    let root = Path::new(CGROUPS);
-    let own = own.map(|path| root.join(path));
-    let inside = |path: &&Path| path.starts_with(root) && *path != root;
-    own.iter().flat_map(|path| path.ancestors()).take_while(inside).map(Path::to_owned).collect()
 }
 
 /// What a group may still take; caches of files that nobody uses are as good as free.

@@ -22,6 +22,7 @@ impl Pool {
         self.pattern.generation = self.newest;
         self.roll = Some(Roll::new(from, self.newest));
         self.decide(Occasion::Tick);
+        self.settle_want();
         self.newest
     }
 

@@ -5,6 +5,8 @@ use std::io::Read;
 
 use rustix::process::Pid;
 
+use super::cgroup;
+
 /// Returns the bytes of memory of a process, shared pages counted in proportion (PSS).
 ///
 /// Where the kernel does not tell PSS (another user's process, or before Linux 4.14), the
@@ -24,9 +26,12 @@ pub(crate) fn pressure() -> Option<f64> {
     pressures().map(|(some, _)| some)
 }
 
-/// Returns the same, and how much of the time nobody went on because all waited for memory.
+/// Returns the same, and how much of the time nobody went on because all waited for memory; within our
+/// own control group, where that tells.
 pub(crate) fn pressures() -> Option<(f64, f64)> {
-    let text = read("/proc/pressure/memory")?;
+    let own = cgroup::own().first().map(|group| group.join("memory.pressure"));
+    let own = own.and_then(|file| read(file.to_str()?));
+    let text = own.or_else(|| read("/proc/pressure/memory"))?;
     Some((avg10(&text, "some ")?, avg10(&text, "full ").unwrap_or(0.0)))
 }
 

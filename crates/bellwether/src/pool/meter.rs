@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::processor_time::ProcessorTime;
 use super::slot::Slot;
-use super::{Pool, free_memory, memory};
+use super::{Pool, cgroup, free_memory, memory};
 use crate::balance::{Reading, Resources};
 use crate::handler::Manner;
 
 /// How old a measurement of processor time may be before it is made anew.
-const FRESH: Duration = Duration::from_millis(45);
+const FRESH: Duration = Duration::from_millis(90);
 /// How many handlers are asked for their processor time at once, in turn.
 const AT_ONCE: usize = 64;
 /// How long it takes from one measurement of the machine, and of the memory of a handler in turn, to the
@@ -69,8 +69,9 @@ impl Meter {
     }
 
     /// A handler is gone that had used so much when it was asked last.
-    pub(super) const fn note_death(&mut self, used: ProcessorTime) {
-        self.gone = self.gone.and(used);
+    pub(super) fn note_death(&mut self, used: Option<(ProcessorTime, ProcessorTime)>) {
+        let used = used.map(|(first, last)| last.since(first));
+        self.gone = self.gone.and(used.unwrap_or_default());
     }
 }
 
@@ -96,8 +97,7 @@ impl Pool {
         }
         if self.meter.machine_at.is_none_or(|at| now.saturating_sub(at) >= MACHINE) {
             self.meter.machine_at = Some(now);
-            let processors = std::thread::available_parallelism();
-            self.meter.processors = processors.map_or(0.0, |many| many.get() as f64);
+            self.meter.processors = cgroup::processors();
             self.measure_memory();
         }
     }
@@ -113,9 +113,10 @@ impl Pool {
                 continue;
             };
             let Some(occupant) = &mut slot.occupant else { continue };
-            let before = occupant.used.get_or_insert(now);
-            more += now.wanted().saturating_sub(before.wanted());
-            *before = now;
+            let (_, last) = occupant.used.get_or_insert((now, now));
+            let now = now.or_before(*last);
+            more += now.since(*last).wanted();
+            *last = now;
         }
         self.meter.turn = if all == 0 { 0 } else { (first + AT_ONCE) % all };
         more
@@ -140,15 +141,20 @@ impl Pool {
         let threads = self.pattern.threads_of_a_handler();
         let slot = &self.slots[index];
         let Some(occupant) = slot.occupant.as_ref().filter(|_| self.is_elastic()) else { return };
+        let template = self.templates.iter().find(|it| it.generation == slot.generation);
+        // Loading the application is not part of making a handler.
+        let Some(loaded_at) = template.and_then(|it| it.loaded_at) else { return };
         let Some(ready_at) = occupant.ready_at else { return };
         let used = slot.pid().and_then(|pid| ProcessorTime::of(pid, threads));
-        self.meter.note_birth(ready_at.saturating_sub(occupant.asked_at), used);
+        let since = occupant.asked_at.max(loaded_at);
+        self.meter.note_birth(ready_at.saturating_sub(since), used);
     }
 
     /// Adds what was measured to a reading.
     pub(super) fn with_measures(&self, reading: Reading) -> Reading {
         let meter = &self.meter;
         let living = self.slots.iter().filter_map(|slot| slot.occupant.as_ref()?.used);
+        let living = living.map(|(first, last)| last.since(first));
         let used = living.fold(meter.gone, ProcessorTime::and);
         let seconds = |value: f64| Duration::try_from_secs_f64(value).unwrap_or_default();
         let resources = Resources {

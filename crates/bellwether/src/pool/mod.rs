@@ -8,6 +8,7 @@
 //! nobody whom the kernel does not call its child.
 
 mod birth;
+mod cgroup;
 mod death;
 mod decide;
 pub(crate) mod descriptors;

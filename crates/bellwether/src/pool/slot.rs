@@ -60,8 +60,8 @@ pub(crate) struct Occupant {
     pub(crate) condemned: bool,
     /// Its oldest request, where requests have a hard deadline.
     pub(crate) term: Option<Term>,
-    /// What it had used of the processors when it was last asked.
-    pub(crate) used: Option<ProcessorTime>,
+    /// What it had used of the processors when it was first asked, and last.
+    pub(crate) used: Option<(ProcessorTime, ProcessorTime)>,
     pub(crate) wear: Wear,
 }
 

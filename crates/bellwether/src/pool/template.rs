@@ -93,6 +93,8 @@ pub(crate) struct Template {
     pub(crate) deaf: bool,
     /// When it was forked.
     pub(crate) since: Duration,
+    /// When it first told of a birth.
+    pub(crate) loaded_at: Option<Duration>,
     /// How it ended; what it bore last may still be told.
     pub(crate) ended: Option<rustix::process::WaitStatus>,
 }
@@ -135,6 +137,7 @@ impl Template {
             condemned: false,
             deaf: false,
             since: clock::now(),
+            loaded_at: None,
             ended: None,
         })
     }
