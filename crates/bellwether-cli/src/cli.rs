@@ -12,6 +12,7 @@ use crate::ending::Ending;
 use crate::generate::Generate;
 use crate::serve::{Serve, Start};
 use crate::simulate::Simulate;
+use crate::tune::Tune;
 
 /// The exit status of a wrong command line (EX_USAGE of sysexits.h).
 const USAGE: u8 = 64;
@@ -89,6 +90,12 @@ Examples:
   bellwether simulate access.csv.gz --period 1m --service 80ms --spawn 30ms
   bellwether simulate - --json < times.csv";
 
+const TUNE_EXAMPLES: &str = "\
+Examples:
+  bellwether tune access.csv.gz --service 80ms --spawn 30ms --slo '99%<50ms'
+  bellwether tune flash --regime cold --memory 40MiB
+  bellwether tune requests.csv --json";
+
 /// Serves from processes that race for one kernel queue.
 ///
 /// A pre-fork server for Linux: one address, one kernel queue, as many handler processes as the
@@ -118,6 +125,8 @@ pub(crate) enum Command {
     Ask(ask::Ask),
     #[command(after_help = format!("{SIMULATE_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Simulate(Box<Simulate>),
+    #[command(after_help = format!("{TUNE_EXAMPLES}\n\n{EXIT_STATUS}"))]
+    Tune(Box<Tune>),
 }
 
 /// Show how a running server is: its buffers, its handlers, who won how often.

@@ -16,6 +16,7 @@ mod refusal;
 mod serve;
 mod simulate;
 mod status;
+mod tune;
 mod welcome;
 mod words;
 
@@ -32,5 +33,6 @@ fn main() -> ExitCode {
         Command::Status(question) => status::run(&question),
         Command::Ask(ask) => ask::run(&ask),
         Command::Simulate(order) => simulate::run(&order),
+        Command::Tune(order) => tune::run(&order),
     })
 }

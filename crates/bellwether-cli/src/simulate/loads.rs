@@ -9,12 +9,12 @@ use bellwether::simulation::synthetic::{self, KINDS};
 use bellwether::simulation::trace::{self, Reading};
 use flate2::read::MultiGzDecoder;
 
-use super::order::Simulate;
+use super::order::Setting;
 
 /// A load, and when it jumps, if it is known to.
 #[derive(Debug)]
-pub(super) struct Load {
-    pub(super) workload: Workload,
+pub(crate) struct Load {
+    pub(crate) workload: Workload,
     /// Seconds from its beginning.
     pub(super) jump: Option<f64>,
 }
@@ -23,11 +23,11 @@ pub(super) struct Load {
 const LARGEST: u64 = 1 << 30;
 
 /// Makes or reads all loads.
-pub(super) fn all(order: &Simulate) -> Result<Vec<Load>, Error> {
+pub(crate) fn all(order: &Setting) -> Result<Vec<Load>, Error> {
     order.traces.iter().map(|name| one(name, order)).collect()
 }
 
-fn one(name: &str, order: &Simulate) -> Result<Load, Error> {
+fn one(name: &str, order: &Setting) -> Result<Load, Error> {
     if let Some(kind) = synthetic::named(name).filter(|_| !Path::new(name).exists()) {
         return Ok(Load { workload: kind.make(order.seed), jump: kind.jump });
     }
@@ -44,7 +44,7 @@ fn wrong(name: &str, problem: impl Into<String>) -> Error {
     Error::Configure { what: format!("trace {name}"), problem: problem.into() }
 }
 
-fn how(order: &Simulate) -> Reading {
+fn how(order: &Setting) -> Reading {
     Reading {
         period: order.period.0.as_secs_f64().max(1e-6),
         speed: order.speed.0.max(1) as f64,

@@ -3,12 +3,12 @@
 //! What was typed ([`order`]) becomes loads ([`loads`]) and a scenario, every rule is run on every
 //! load, and what came of it is shown as a table ([`table`]), as JSON, or as a picture ([`plot`]).
 
-mod loads;
+pub(crate) mod loads;
 mod order;
 mod plot;
-mod progress;
+pub(crate) mod progress;
 mod report;
-mod table;
+pub(crate) mod table;
 
 use bellwether::Error;
 use bellwether::simulation::{Outcome, Sample};
@@ -16,7 +16,7 @@ use bellwether::simulation::{Outcome, Sample};
 use crate::ending::Ending;
 use crate::output::{print, unprinted};
 use loads::Load;
-pub(crate) use order::Simulate;
+pub(crate) use order::{Setting, Simulate};
 use plot::{Curve, Panel};
 use progress::Progress;
 use report::Report;
@@ -34,7 +34,7 @@ pub(crate) fn run(order: &Simulate) -> Result<(), Ending> {
     if order.list {
         return print(&table::of_names());
     }
-    let loads = loads::all(order)?;
+    let loads = loads::all(&order.setting)?;
     let runs = all_runs(order, &loads);
     if let Some(file) = &order.plot {
         let svg = picture(&loads, &runs).map_err(|problem| unplotted(file, problem))?;
@@ -54,14 +54,14 @@ fn unplotted(file: &std::path::Path, problem: String) -> Error {
 }
 
 fn all_runs(order: &Simulate, loads: &[Load]) -> Vec<Run> {
-    let scenario = order.scenario();
-    let mut progress = Progress::of(loads.len() * order.balance.0.len());
+    let scenario = order.setting.scenario();
+    let mut progress = Progress::of(loads.len() * order.rules().count());
     let mut runs = Vec::new();
     for (load, Load { workload, .. }) in loads.iter().enumerate() {
-        for rule in &order.balance.0 {
+        for rule in order.rules() {
             let mut balance = rule.build(scenario.regime.slo());
             progress.begin(&format!("{rule} on {}", workload.name()));
-            let seed = order.seed;
+            let seed = order.setting.seed;
             let outcome =
                 scenario.run(workload, &mut *balance, seed, &mut |share| progress.part(share));
             runs.push(Run { load, rule: rule.to_string(), outcome });

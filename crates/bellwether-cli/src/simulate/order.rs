@@ -17,6 +17,36 @@ use crate::config::written::{Handlers, Percent, Value, Written};
 /// to choose another rule.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Simulate {
+    #[command(flatten)]
+    pub(super) setting: Setting,
+
+    /// Which rules, repeatable or with commas: demand,spare:min=5,max=10,knative.
+    #[arg(long, value_name = "RULES", default_value = "demand", allow_hyphen_values = true)]
+    pub(super) balance: Vec<Rules>,
+
+    /// Print the names of loads and rules.
+    #[arg(long)]
+    pub(super) list: bool,
+
+    /// Draw arrivals, busy threads, handlers and queue over time into this file.
+    #[arg(long, value_name = "FILE.svg")]
+    pub(super) plot: Option<PathBuf>,
+
+    /// Print JSON with stable keys.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Simulate {
+    /// All rules, in the order in which they were typed.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.balance.iter().flat_map(|rules| &rules.0)
+    }
+}
+
+/// Which loads, and in what surroundings.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Setting {
     /// Files with traces, or names of made-up loads (see --list).
     ///
     /// A trace has one line for each request (its time in seconds, and after a comma its service,
@@ -24,14 +54,6 @@ pub(crate) struct Simulate {
     /// compressed (.gz); - is standard input.
     #[arg(value_name = "TRACE", default_value = "step")]
     pub(super) traces: Vec<String>,
-
-    /// Which rules, repeatable or with commas: demand,spare:min=5,max=10,knative.
-    #[arg(long, value_name = "RULES", default_value = "demand", allow_hyphen_values = true)]
-    pub(super) balance: Rules,
-
-    /// Print the names of loads and rules.
-    #[arg(long)]
-    pub(super) list: bool,
 
     /// What a handler costs and requests may wait: fork (5 ms, 1 s, 10 ms), start (100 ms, 10 s,
     /// 50 ms) or cold (2 s, 60 s, 50 ms), where nothing below says otherwise.
@@ -96,23 +118,15 @@ pub(crate) struct Simulate {
 
     /// For everything that is left to chance.
     #[arg(long, value_name = "N", default_value = "1")]
-    pub(super) seed: u64,
-
-    /// Draw arrivals, busy threads, handlers and queue over time into this file.
-    #[arg(long, value_name = "FILE.svg")]
-    pub(super) plot: Option<PathBuf>,
-
-    /// Print JSON with stable keys.
-    #[arg(long)]
-    pub(super) json: bool,
+    pub(crate) seed: u64,
 }
 
 const POOL: &str = "The pool";
 const TRACE: &str = "Reading a trace";
 
-impl Simulate {
+impl Setting {
     /// In what surroundings the loads are served.
-    pub(super) fn scenario(&self) -> Scenario {
+    pub(crate) fn scenario(&self) -> Scenario {
         let Handlers { min, max } = self.handlers.0;
         let regime = self.regime();
         let cpu = self.processors.map(|Written(processors)| Cpu {

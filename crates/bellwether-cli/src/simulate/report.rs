@@ -76,7 +76,7 @@ pub(super) struct Overall {
 
 impl Report {
     pub(super) fn of(order: &Simulate, loads: &[Load], runs: &[Run]) -> Self {
-        let scenario = order.scenario();
+        let scenario = order.setting.scenario();
         let on_load = |(i, load): (usize, &Load)| OnLoad {
             load: load.workload.name().into(),
             requests: load.workload.requests().len(),
@@ -90,7 +90,7 @@ impl Report {
         };
         let loads: Vec<OnLoad> = loads.iter().enumerate().map(on_load).collect();
         let overall = overall(&loads);
-        Self { scenario: Surroundings::of(&scenario, order.seed), loads, overall }
+        Self { scenario: Surroundings::of(&scenario, order.setting.seed), loads, overall }
     }
 }
 

@@ -94,7 +94,7 @@ fn milliseconds(ms: Option<f64>) -> String {
     }
 }
 
-fn seconds(seconds: f64) -> String {
+pub(crate) fn seconds(seconds: f64) -> String {
     match seconds {
         short if short < 0.9995 => format!("{:.0}ms", short * 1000.0),
         short if short < 10.0 => format!("{short:.1}s"),

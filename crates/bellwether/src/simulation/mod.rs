@@ -17,6 +17,7 @@ mod processors;
 mod scenario;
 pub mod synthetic;
 pub mod trace;
+pub mod tuning;
 mod workload;
 
 pub use outcome::{Outcome, Sample};
