@@ -232,7 +232,7 @@ impl Pool {
             self.apply(index, Event::Ready);
             self.tell_of_readiness(index);
             self.note_birth(index);
-            self.glance(Occasion::Ready);
+            self.balancing.ask_about(Occasion::Ready);
         } else if hung_up || length == Ok(0) {
             occupant.close_channel(&self.poller);
             self.apply(index, Event::HungUp);

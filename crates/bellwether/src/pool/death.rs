@@ -44,9 +44,7 @@ impl Pool {
             self.template_ended(pid, status);
         } else if let Some(index) = self.slots.iter().position(|slot| slot.pid() == Some(pid)) {
             self.handler_ended(index, status);
-            self.read_telemetry();
-            self.correct_the_bell_at_once();
-            self.glance(Occasion::Ended);
+            self.balancing.ask_about(Occasion::Ended);
         }
     }
 

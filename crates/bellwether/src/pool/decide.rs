@@ -24,6 +24,8 @@ pub(super) struct Balancing {
     reading: Reading,
     /// When to ask again though nothing happens.
     again: Option<Duration>,
+    /// Whether handlers became ready or ended since the balance was asked.
+    changed: Option<Occasion>,
     /// When the doorbell was rung that is being answered, or a request woke the spawner in its place.
     rung_at: Option<Duration>,
     /// Whether a request rang.
@@ -39,6 +41,7 @@ impl Balancing {
             decision: Decision::new(0, String::new()),
             reading: Reading::default(),
             again: None,
+            changed: None,
             rung_at: None,
             by_request: false,
             drift: 0,
@@ -53,6 +56,14 @@ impl Balancing {
     /// Asks again at this moment at the latest.
     fn no_later_than(&mut self, moment: Duration) {
         self.again = Some(self.again.map_or(moment, |again| again.min(moment)));
+    }
+
+    /// Lets the balance be asked once for all that has happened in this turn.
+    pub(super) fn ask_about(&mut self, occasion: Occasion) {
+        // Whoever is gone counts for more than who has come.
+        if self.changed != Some(Occasion::Ended) {
+            self.changed = Some(occasion);
+        }
     }
 
     /// Returns when the doorbell was rung that the pool answers at this moment.
@@ -102,6 +113,18 @@ impl Pool {
     fn free(&self) -> usize {
         let idle = |slot: &Slot| slot.occupant.as_ref().map_or(0, |it| it.seen.idle);
         self.slots.iter().filter(|slot| slot.state == State::Serving).map(idle).sum()
+    }
+
+    /// Asks the balance about those who became ready or have ended.
+    pub(super) fn ask_about_changes(&mut self) {
+        let Some(occasion) = self.balancing.changed.take().filter(|_| self.is_elastic()) else {
+            return;
+        };
+        self.read_telemetry();
+        if occasion == Occasion::Ended {
+            self.correct_the_bell_at_once();
+        }
+        self.decide(occasion);
     }
 
     /// Reads what the handlers say and asks the balance, where it has a choice.

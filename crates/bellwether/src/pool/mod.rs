@@ -255,6 +255,7 @@ impl Pool {
         }
         self.add_expired(&mut events);
         events.into_iter().for_each(|event| self.handle(event));
+        self.ask_about_changes();
         self.proceed();
         self.populate();
         // With the dismissal of the last of the old a roll is over; none of them need end first.
