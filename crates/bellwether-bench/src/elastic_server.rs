@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result};
 use bellwether::{Builder, Connection, Notification, Server};
 use clap::{Args, ValueEnum};
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -37,14 +37,8 @@ pub(crate) enum Rule {
     Fixed,
     /// As many as the load needs
     Demand,
-}
-
-impl Rule {
-    /// Why this version of the library cannot do it, if it cannot.
-    pub(crate) fn missing(self) -> Option<String> {
-        let missing = self == Self::Demand;
-        missing.then(|| "the library has no rule that follows the load".into())
-    }
+    /// One more when all are busy, one less after 20 ms of idleness: as many lives as possible
+    Hasty,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -54,7 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .threads(1)
         .notification(options.notification)
         .name(NAME);
-    with_rule(builder, options)?.open()?.run(serve)?;
+    with_rule(builder, options)?.open()?.run(Worker)?;
     // For when the program that measures died; it may hold nothing by now.
     env::var_os(RUNTIME).map(fs::remove_dir);
     Ok(())
@@ -62,10 +56,28 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// The one place where the rule is set.
 fn with_rule(builder: Builder, options: &Options) -> Result<Builder> {
-    if let Some(why) = options.rule.missing() {
-        bail!(why);
+    let elastic = builder.bounds(options.min, options.max).shed(options.rule == Rule::Demand);
+    Ok(match options.rule {
+        Rule::Fixed => elastic.handlers(options.min),
+        Rule::Demand => elastic,
+        Rule::Hasty => elastic.balance("delayed-off:idle=20ms".parse().map_err(Error::msg)?),
+    })
+}
+
+#[derive(Clone)]
+struct Worker;
+
+impl bellwether::Handler for Worker {
+    fn handle(&mut self, connection: Connection) {
+        serve(connection);
     }
-    Ok(builder.handlers(options.min).bounds(options.min, options.max))
+
+    fn shed(&mut self, mut connection: Connection) {
+        if hear(&mut connection).is_some() {
+            let _ =
+                connection.write_all(b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n");
+        }
+    }
 }
 
 fn serve(mut connection: Connection) {

@@ -30,6 +30,7 @@ mod pool;
 mod process;
 mod quiet;
 mod raw_loop;
+mod scaling;
 mod site;
 mod spawn;
 mod step;
@@ -59,6 +60,8 @@ enum Suite {
     Cycles(cycles::Options),
     /// What the spawner of an elastic pool takes when idle and when requests rain
     Quiet(quiet::Options),
+    /// `demand` beside the rules of others, in the simulator: the tables of docs/scaling.md
+    Scaling(scaling::Options),
     #[command(hide = true)]
     ElasticServer(elastic_server::Options),
     #[command(hide = true)]
@@ -77,6 +80,7 @@ fn main() -> Result<()> {
         Suite::Overload(options) => overload::run(&options),
         Suite::Cycles(options) => cycles::run(&options),
         Suite::Quiet(options) => quiet::run(&options),
+        Suite::Scaling(options) => scaling::run(&options),
         Suite::ElasticServer(options) => elastic_server::run(&options),
         Suite::Leashed(options) => leash::run(&options),
         Suite::RawLoop(options) => raw_loop::run(&options),

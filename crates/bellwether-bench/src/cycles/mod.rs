@@ -115,19 +115,15 @@ impl Toll {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let machine = Machine::look(options.condition);
     options.condition.apply()?;
-    let measured = match options.by {
-        By::Scale => scaled::run(options.cycles(), options.peak).map(Ok)?,
+    let toll = match options.by {
+        By::Scale => scaled::run(options.cycles(), options.peak)?,
         By::Load => loaded::run(options)?,
     };
-    match measured {
-        Err(why) => println!("SKIPPED: {why}"),
-        Ok(toll) if options.json => println!("{}", to_json(&machine, &toll)),
-        Ok(toll) => print!(
-            "{}\n{}\nGoal: nothing lost, verdict {}.\n",
-            machine.heading(),
-            table(&toll),
-            toll.verdict()
-        ),
+    if options.json {
+        println!("{}", to_json(&machine, &toll));
+    } else {
+        let (heading, verdict) = (machine.heading(), toll.verdict());
+        print!("{heading}\n{}\nGoal: nothing lost, verdict {verdict}.\n", table(&toll));
     }
     Ok(())
 }

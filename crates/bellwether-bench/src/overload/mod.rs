@@ -147,28 +147,23 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let machine = Machine::look(options.condition);
     options.condition.apply()?;
     let overload = options.overload()?;
-    let (trials, skipped) = measure(options, &overload)?;
+    let trials = measure(options, &overload)?;
     if options.json {
-        println!("{}", report::json(&machine, &overload, &trials, &skipped));
+        println!("{}", report::json(&machine, &overload, &trials));
     } else {
-        print!("{}", report::markdown(&machine, &overload, &trials, &skipped));
+        print!("{}", report::markdown(&machine, &overload, &trials));
     }
     Ok(())
 }
 
-fn measure(options: &Options, overload: &Overload) -> Result<(Vec<Trials>, Vec<String>)> {
-    let (mut trials, mut skipped) = (Vec::new(), Vec::new());
-    for &entrant in &options.entrants {
-        match entrant.options(1).rule.missing() {
-            Some(why) => skipped.push(format!("{entrant}: {why}")),
-            None => trials.push(Trials { entrant, samples: Vec::new() }),
-        }
-    }
-    skipped.iter().for_each(|line| eprintln!("SKIPPED: {line}"));
+fn measure(options: &Options, overload: &Overload) -> Result<Vec<Trials>> {
+    let entrants = options.entrants.iter();
+    let mut trials: Vec<_> =
+        entrants.map(|&entrant| Trials { entrant, samples: Vec::new() }).collect();
     for repetition in 0..options.repetitions() {
         repeat(repetition, options.seed.wrapping_add(repetition), overload, &mut trials)?;
     }
-    Ok((trials, skipped))
+    Ok(trials)
 }
 
 /// All entrants meet the same arrivals; who goes first changes.

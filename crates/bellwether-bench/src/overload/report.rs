@@ -19,16 +19,10 @@ most 1 % are late. Generator: its share of the processors, which capacity and tr
 how late it was at worst; it runs before the server where the system allows it. Elsewhere: processor
 time that neighbours took from the trial, and from the capacity: goodput is worth nothing where these differ.";
 
-pub(super) fn markdown(
-    machine: &Machine,
-    overload: &Overload,
-    trials: &[Trials],
-    skipped: &[String],
-) -> String {
+pub(super) fn markdown(machine: &Machine, overload: &Overload, trials: &[Trials]) -> String {
     let (heading, load, table) =
         (machine.heading(), load_line(overload), figures(overload, trials));
-    let skipped: String = skipped.iter().map(|line| format!("SKIPPED: {line}\n")).collect();
-    format!("{heading}{load}\n{table}\n{NOTE}\n{skipped}")
+    format!("{heading}{load}\n{table}\n{NOTE}\n")
 }
 
 fn load_line(overload: &Overload) -> String {
@@ -101,12 +95,7 @@ fn seconds(time: f64) -> String {
     if time.is_infinite() { "never".into() } else { format!("{time:.2}") }
 }
 
-pub(super) fn json(
-    machine: &Machine,
-    overload: &Overload,
-    trials: &[Trials],
-    skipped: &[String],
-) -> Value {
+pub(super) fn json(machine: &Machine, overload: &Overload, trials: &[Trials]) -> Value {
     let phase = |phase: &crate::arrivals::Phase| json!({ "load": phase.rate, "seconds": phase.length.as_secs_f64() });
     json!({
         "suite": "overload",
@@ -115,7 +104,6 @@ pub(super) fn json(
         "cpu_ms": overload.work.cpu.as_secs_f64() * 1e3,
         "sleep_ms": overload.work.sleep.as_secs_f64() * 1e3,
         "knee": overload.knee(),
-        "skipped": skipped,
         "trials": trials.iter().map(trials_json).collect::<Vec<Value>>(),
     })
 }

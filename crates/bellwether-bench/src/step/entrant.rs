@@ -51,8 +51,7 @@ impl Entrant {
     /// Why it cannot take part, if it cannot.
     pub(super) fn missing(self, install: bool) -> Option<String> {
         match self {
-            Self::Demand => Rule::Demand.missing(),
-            Self::Fixed => Rule::Fixed.missing(),
+            Self::Demand | Self::Fixed => None,
             Self::ApacheStock | Self::ApacheTuned => Apache::missing(install),
             Self::FpmStock | Self::FpmRoomy | Self::FpmTuned | Self::FpmOndemand => {
                 Fpm::missing(install)

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// After the start, for what a server still puts in order.
 const SETTLING: Duration = Duration::from_millis(500);
 /// What our journal calls the time from the doorbell to the fork, in µs.
-pub(super) const DOORBELL_TO_FORK: &str = "doorbell_to_fork_us";
+pub(super) const DOORBELL_TO_FORK: &str = "ring_to_fork_us";
 
 /// What one trial showed; times in ms but for `reaction`.
 #[derive(Clone, Copy, Debug)]

@@ -239,7 +239,7 @@ fn a_program_that_fails_after_its_rehearsal_makes_way_for_the_one_before() {
     let mut run = launch.start();
     let program = run.path("bellwether");
     run.wait_ready(2);
-    let (pids, descriptors) = (run.handler_pids(), descriptors_of(&run));
+    let (pids, descriptors) = (run.handler_pids(), descriptors_at_rest(&run));
     std::fs::remove_file(&program).unwrap();
     for spoil in ["echo '[pool.web' > bellwether.toml", "set -- start -c nowhere.toml"] {
         let text = format!(
@@ -257,6 +257,15 @@ fn a_program_that_fails_after_its_rehearsal_makes_way_for_the_one_before() {
     }
     assert_told(&ask(&run, &["reload"]), 0, &["reloaded"]);
     assert_eq!(run.stop().code(), Some(0));
+}
+
+/// How many it has open when the connection of the last question is closed, a moment after it.
+fn descriptors_at_rest(run: &Run) -> usize {
+    let mut last = 0;
+    eventually(PATIENCE, "the descriptors to be steady", || {
+        let before = std::mem::replace(&mut last, descriptors_of(run));
+        (before == last).then_some(last)
+    })
 }
 
 /// How many descriptors the spawner has open.
