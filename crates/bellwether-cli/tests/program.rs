@@ -29,6 +29,8 @@ mod load;
 mod log;
 #[path = "program/passed.rs"]
 mod passed;
+#[path = "program/simulate.rs"]
+mod simulate;
 #[path = "program/stage.rs"]
 mod stage;
 #[path = "program/start.rs"]

@@ -16,7 +16,7 @@ use super::order::Setting;
 pub(crate) struct Load {
     pub(crate) workload: Workload,
     /// Seconds from its beginning.
-    pub(super) jump: Option<f64>,
+    pub(crate) jump: Option<f64>,
 }
 
 /// The most bytes of a trace that are read.
