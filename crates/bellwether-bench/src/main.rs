@@ -27,6 +27,7 @@ mod open_loop;
 mod our_server;
 mod overload;
 mod pool;
+mod predict;
 mod process;
 mod quiet;
 mod raw_loop;
@@ -60,6 +61,8 @@ enum Suite {
     Cycles(cycles::Options),
     /// What the spawner of an elastic pool takes when idle and when requests rain
     Quiet(quiet::Options),
+    /// The same arrivals through the server and through the simulator
+    Predict(predict::Options),
     /// `demand` beside the rules of others, in the simulator: the tables of docs/scaling.md
     Scaling(scaling::Options),
     #[command(hide = true)]
@@ -80,6 +83,7 @@ fn main() -> Result<()> {
         Suite::Overload(options) => overload::run(&options),
         Suite::Cycles(options) => cycles::run(&options),
         Suite::Quiet(options) => quiet::run(&options),
+        Suite::Predict(options) => predict::run(&options),
         Suite::Scaling(options) => scaling::run(&options),
         Suite::ElasticServer(options) => elastic_server::run(&options),
         Suite::Leashed(options) => leash::run(&options),
