@@ -200,6 +200,23 @@ fn who_dies_is_replaced_as_far_as_the_load_needs() {
 }
 
 #[test]
+fn a_stop_that_waits_for_a_request_does_not_keep_its_spawner_busy() {
+    let mut run = start(&["bounds=1..8"]);
+    let address = run.socket_addr();
+    let held: Vec<_> = (0..3).map(|_| Held::open(address)).collect();
+    run.signal(Signal::TERM);
+    // A decision was due within the second that the handlers would have been kept.
+    let (begin, used) = (std::time::Instant::now(), kit::usage::processor_time(run.pid()));
+    eventually(PATIENCE, "two seconds to pass", || {
+        (begin.elapsed() >= Duration::from_secs(2)).then_some(())
+    });
+    let used = kit::usage::processor_time(run.pid()) - used;
+    assert!(used < 50, "the spawner used {used} hundredths of a second");
+    held.into_iter().for_each(Held::release);
+    assert!(run.wait().success());
+}
+
+#[test]
 fn an_idle_elastic_pool_does_not_wake_its_spawner() {
     let run = start(&["bounds=1..64"]);
     say(run.socket_addr(), "pid");

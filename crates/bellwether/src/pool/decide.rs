@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::event::Source;
 use super::life::State;
 use super::slot::Slot;
 use super::watch::TICK;
@@ -9,6 +10,7 @@ use super::{Bounds, Phase, Pool};
 use crate::balance::{Balance, Decision, Limit, Occasion, Reading};
 use crate::journal::{Entry, Kind};
 use crate::sys::clock;
+use crate::sys::poller::Interest;
 
 /// How soon the balance is asked again while requests wait and there may be more handlers.
 const BRISK: Duration = Duration::from_millis(2);
@@ -132,6 +134,9 @@ impl Pool {
         if self.is_elastic() {
             self.read_telemetry();
             self.decide(occasion);
+        } else {
+            // There is nothing to ask about any more, now or later.
+            self.balancing.again = None;
         }
     }
 
@@ -192,10 +197,20 @@ impl Pool {
             self.arm_listeners();
         }
         if may_grow && !is_brisk {
-            self.bell.arm();
+            self.arm_the_bell();
         } else {
             self.bell.disarm();
         }
+    }
+
+    /// Lets whoever takes the last free thread wake the spawner, once.
+    ///
+    /// The kernel tells of the doorbell once, too: a handler that rings without end is heard no
+    /// more often than the bell is armed.
+    fn arm_the_bell(&self) {
+        self.bell.arm();
+        let token = Source::Doorbell.token();
+        let _ = self.poller.change(self.bell.doorbell(), token, Interest::ReadOnce);
     }
 
     /// Looks again soon, because handlers that are too many still serve.

@@ -234,7 +234,7 @@ impl Pool {
 
     fn watch_doorbell(&self) -> Result<()> {
         let token = Source::Doorbell.token();
-        self.poller.add(self.bell.doorbell(), token, Interest::Read).doing("watch the doorbell")
+        self.poller.add(self.bell.doorbell(), token, Interest::ReadOnce).doing("watch the doorbell")
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -44,6 +44,14 @@ pub fn voluntary_switches(pid: Pid) -> u64 {
     threads(pid).iter().map(|status| value(status, "voluntary_ctxt_switches")).sum()
 }
 
+/// Processor time that the process has used, in hundredths of a second.
+pub fn processor_time(pid: Pid) -> u64 {
+    let stat = read(pid, "stat");
+    let (_, tail) = stat.rsplit_once(')').expect("a name in /proc/PID/stat");
+    // Fields 14 and 15 of proc(5); the state, field 3, is the first after the name.
+    tail.split_whitespace().skip(11).take(2).map(|it| it.parse::<u64>().expect("ticks")).sum()
+}
+
 /// The processors that the process may run on.
 pub fn allowed_processors(pid: Pid) -> BTreeSet<usize> {
     let status = read(pid, "status");
