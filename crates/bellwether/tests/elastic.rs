@@ -200,6 +200,16 @@ fn who_dies_is_replaced_as_far_as_the_load_needs() {
 }
 
 #[test]
+fn a_frozen_handler_does_not_keep_requests_from_others() {
+    let mut run = start(&["bounds=1..4"]);
+    let address = run.socket_addr();
+    let frozen = kit::Hold::stop(&run.handler_pids());
+    assert!(say(address, "pid").parse::<u32>().is_ok());
+    frozen.release();
+    assert!(run.stop().success());
+}
+
+#[test]
 fn a_stop_that_waits_for_a_request_does_not_keep_its_spawner_busy() {
     let mut run = start(&["bounds=1..8"]);
     let address = run.socket_addr();

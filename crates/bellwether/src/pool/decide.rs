@@ -14,6 +14,9 @@ use crate::sys::poller::Interest;
 
 /// How soon the balance is asked again while requests wait and there may be more handlers.
 const BRISK: Duration = Duration::from_millis(2);
+/// Into how many parts the time that requests have waited is divided: the longer nothing helps, the
+/// more seldom the balance is asked.
+const PARTS: u32 = 50;
 /// How much later for every handler there is, whose page is read for it: at most one percent of
 /// a processor is spent on asking.
 const A_PAGE: Duration = Duration::from_micros(10);
@@ -26,6 +29,8 @@ pub(super) struct Balancing {
     reading: Reading,
     /// When to ask again though nothing happens.
     again: Option<Duration>,
+    /// Since when requests wait.
+    waiting_since: Option<Duration>,
     /// Whether handlers became ready or ended since the balance was asked.
     changed: Option<Occasion>,
     /// When the doorbell was rung that is being answered, or a request woke the spawner in its place.
@@ -43,6 +48,7 @@ impl Balancing {
             decision: Decision::new(0, String::new()),
             reading: Reading::default(),
             again: None,
+            waiting_since: None,
             changed: None,
             rung_at: None,
             by_request: false,
@@ -112,7 +118,7 @@ impl Pool {
     }
 
     /// Returns how many threads wait for requests, as far as handlers say.
-    fn free(&self) -> usize {
+    pub(super) fn free(&self) -> usize {
         let idle = |slot: &Slot| slot.occupant.as_ref().map_or(0, |it| it.seen.idle);
         self.slots.iter().filter(|slot| slot.state == State::Serving).map(idle).sum()
     }
@@ -158,6 +164,8 @@ impl Pool {
         } else {
             self.balancing.rule.decide(&reading)
         };
+        let since = self.balancing.waiting_since.unwrap_or(reading.now);
+        self.balancing.waiting_since = (reading.depth > 0).then_some(since);
         self.balancing.reading = reading;
         self.why = self.reason();
         self.set_bell(occasion);
@@ -185,7 +193,10 @@ impl Pool {
             && decision.target.max(reading.alive()) < self.bounds.max;
         let is_brisk = reading.depth > 0 || occasion == Occasion::Doorbell;
         let alive = u32::try_from(reading.alive()).unwrap_or(u32::MAX);
-        let soon = reading.now + BRISK.saturating_add(A_PAGE.saturating_mul(alive)).min(TICK);
+        let since = self.balancing.waiting_since.unwrap_or(reading.now);
+        let waited = reading.now.saturating_sub(since);
+        let pace = BRISK.saturating_add(A_PAGE.saturating_mul(alive)).max(waited / PARTS);
+        let soon = reading.now + pace.min(TICK);
         if let Some(again) = decision.again.filter(|_| self.is_elastic()) {
             self.balancing.no_later_than(again.max(soon));
         }

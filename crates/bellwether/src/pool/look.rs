@@ -30,7 +30,8 @@ impl Pool {
         let depths: Vec<u32> = self.listeners.iter().map(Buffer::depth).collect();
         // Each buffer by itself: a busy address must not hide what is stranded at another.
         let stands = |(before, now): (&u32, &u32)| *before > 0 && *now > 0;
-        if self.stood.iter().zip(&depths).any(stands) {
+        self.stands = self.stood.iter().zip(&depths).any(stands);
+        if self.stands {
             self.nudge_the_idle();
         }
         let accepted = self.totals().accepted;

@@ -174,6 +174,9 @@ impl Pool {
                 (meter.wanted / FULL, reading.depth.div_ceil(room))
             }
         };
+        // Who says that it waits, and does not take what has waited for long, is frozen or stuck.
+        let frozen = if self.stands { self.free() } else { 0 };
+        let busy = busy + frozen as f64;
         Reading {
             busy,
             depth,

@@ -146,6 +146,8 @@ pub(crate) struct Pool {
     shedding: Shedding,
     /// What waited in each buffer at the last look.
     stood: Vec<u32>,
+    /// Whether something had waited at one address at the last look and at the one before.
+    stands: bool,
     accepted_seen: u64,
     phase: Phase,
     /// Whether nobody is made, because this process is about to become another program.
@@ -215,6 +217,7 @@ impl Pool {
             recycler: Recycler::default(),
             shedding: Shedding::default(),
             stood: Vec::new(),
+            stands: false,
             accepted_seen: 0,
             phase: Phase::Serving,
             held: false,
@@ -224,12 +227,15 @@ impl Pool {
             told: Vec::new(),
         };
         pool.watch_doorbell()?;
-        for (i, listener) in pool.listeners.iter().enumerate() {
-            pool.poller
-                .add(listener, Source::Listener(i).token(), Interest::ReadOnce)
-                .doing("watch an address")?;
-        }
+        pool.watch_listeners()?;
         Ok(pool)
+    }
+
+    fn watch_listeners(&self) -> Result<()> {
+        self.listeners.iter().enumerate().try_for_each(|(i, listener)| {
+            let token = Source::Listener(i).token();
+            self.poller.add(listener, token, Interest::ReadOnce).doing("watch an address")
+        })
     }
 
     fn watch_doorbell(&self) -> Result<()> {
