@@ -3,7 +3,7 @@
 //! A [`Workload`] is a row of [`Request`]s, made up ([`synthetic`]) or read from a [`trace`]. A
 //! [`Scenario`] says in what surroundings it is served: what a handler costs, how many threads it
 //! has, how many processors there are. Running it with a rule gives an [`Outcome`], beside what
-//! one who knows the future would have paid ([`clairvoyant`]). The model ([`engine`]): requests
+//! one who knows the future would have paid ([`clairvoyant`]). The model (`engine.rs`): requests
 //! that find no free thread wait in one queue, first come, first served; handlers take a random
 //! time to become ready; the rule is asked when the server would ask it; handlers that are too
 //! many leave when they are idle, the highest slot first. It knows nothing of the crate but the
