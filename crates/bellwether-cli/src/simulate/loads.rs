@@ -22,8 +22,14 @@ pub(crate) struct Load {
 /// The most bytes of a trace that are read.
 const LARGEST: u64 = 1 << 30;
 
-/// Makes or reads all loads.
+/// The longest service, in seconds: a day.
+const LONGEST: f64 = 86_400.0;
+
+/// Makes or reads all loads, unless the rest of what was typed is impossible.
 pub(crate) fn all(order: &Setting) -> Result<Vec<Load>, Error> {
+    if let Some((what, problem)) = order.problem() {
+        return Err(Error::Configure { what: what.into(), problem: problem.into() });
+    }
     order.traces.iter().map(|name| one(name, order)).collect()
 }
 
@@ -34,6 +40,9 @@ fn one(name: &str, order: &Setting) -> Result<Load, Error> {
     let text = text_of(name).map_err(|problem| wrong(name, problem))?;
     let workload = trace::read(&short(name), &text, how(order));
     let workload = workload.map_err(|problem| wrong(name, problem))?;
+    if workload.requests().iter().any(|request| request.service > LONGEST) {
+        return Err(wrong(name, "a service lasts longer than a day; times count in seconds"));
+    }
     if workload.duration() <= 0.0 {
         return Err(wrong(name, "it has no duration; two requests at different times are needed"));
     }

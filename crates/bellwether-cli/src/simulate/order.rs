@@ -139,6 +139,27 @@ impl Setting {
         Scenario { min, max, threads, cpu, shed: self.shed, ..Scenario::new(regime) }
     }
 
+    /// What cannot be, and what to choose instead.
+    pub(super) fn problem(&self) -> Option<(&'static str, &'static str)> {
+        let Handlers { min, max } = self.handlers.0;
+        let computing = self.computing.0.0;
+        let checks = [
+            (
+                "handlers",
+                max == 0 || min > max,
+                "choose at least 1 as the larger, the smaller first",
+            ),
+            ("threads", self.threads.0 == 0, "choose at least 1"),
+            ("processors", self.processors.is_some_and(|it| it.0 == 0), "choose at least 1"),
+            ("computing", computing > 100.0, "choose at most 100%"),
+            ("speed", self.speed.0 == 0, "choose at least 1"),
+            ("one-of", self.one_of.0 == 0, "choose at least 1"),
+            ("period", self.period.0.is_zero(), "choose at least 1ms"),
+            ("service", self.service.0.as_secs() > 86_400, "choose at most a day"),
+        ];
+        checks.into_iter().find(|(_, is_wrong, _)| *is_wrong).map(|(what, _, hint)| (what, hint))
+    }
+
     fn regime(&self) -> Regime {
         let seconds = |time: Option<Written<Duration>>| time.map(|it| it.0.as_secs_f64());
         let named = self.regime.0;

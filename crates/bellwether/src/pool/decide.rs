@@ -274,11 +274,16 @@ impl Pool {
         if self.retiring {
             return self.count(|slot| slot.stays(self.pattern.generation));
         }
-        let Bounds { min, max } = self.bounds;
         // Whether the application can be loaded is found out before the first request, not by it.
-        let least = min.max((!self.ever_ready || self.roll.is_some()).into());
-        let most = max.saturating_sub(self.given_up);
-        self.balancing.decision.target.clamp(least, max.max(least)).min(most)
+        let least = usize::from(!self.ever_ready || self.roll.is_some());
+        self.wanted_by_load().max(least).min(self.bounds.max.saturating_sub(self.given_up))
+    }
+
+    /// Returns how many handlers there should be if nothing had to be proven.
+    pub(super) fn wanted_by_load(&self) -> usize {
+        let Bounds { min, max } = self.bounds;
+        let target = self.balancing.decision.target.clamp(min, max);
+        target.min(max.saturating_sub(self.given_up))
     }
 
     fn tell_of_a_want(&mut self, want: usize) {

@@ -61,7 +61,9 @@ impl Pool {
         let orphaned = !self.templates.iter().any(|it| it.generation == roll.from);
         let missing = if orphaned { self.want.saturating_sub(old) } else { 0 };
         let canary = usize::from(!matches!(roll.step, Step::Failed(_)));
-        Aims { new: self.want.min(missing.max(canary)), old: self.want }
+        // Nobody of the old is made for the sake of the proof.
+        let old = self.want.min(self.wanted_by_load());
+        Aims { new: self.want.min(missing.max(canary)), old }
     }
 
     pub(super) fn count(&self, is: impl Fn(&Slot) -> bool) -> usize {

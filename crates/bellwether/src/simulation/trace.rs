@@ -107,7 +107,11 @@ impl Form {
             [one] if one.parse::<u64>().is_ok() => (Self::Counts, false),
             [one] if one.parse::<f64>().is_ok() => (Self::Times, false),
             [one, two] if one.parse::<f64>().is_ok() && two.parse::<f64>().is_ok() => {
-                (Self::TimesAndServices, false)
+                return Err(
+                    "two columns need a header: write t_s,service_s or period,count above \
+                            them"
+                        .into(),
+                );
             }
             _ => {
                 return Err(format!(
@@ -159,7 +163,11 @@ impl Making {
     fn requests(mut self, form: Form, rows: &[[f64; 3]]) -> Result<Vec<Request>, String> {
         match form {
             Form::Counts | Form::PeriodsAndCounts => self.of_counts(rows),
-            _ => Ok(rows.iter().map(|row| self.of_time(form, row, rows[0][0])).collect()),
+            _ => {
+                // In whatever order they are.
+                let start = rows.iter().map(|row| row[0]).fold(f64::INFINITY, f64::min);
+                Ok(rows.iter().map(|row| self.of_time(form, row, start)).collect())
+            }
         }
     }
 
@@ -175,7 +183,9 @@ impl Making {
     fn of_counts(&mut self, rows: &[[f64; 3]]) -> Result<Vec<Request>, String> {
         let all: f64 = rows.iter().map(|row| row[0]).sum();
         if all / self.how.thinning > MOST {
-            return Err(format!("{all} requests are too many; keep one of more (thinning)"));
+            return Err(format!(
+                "{all} requests are too many, {MOST} at most; keep one of several"
+            ));
         }
         let mut requests = Vec::new();
         for (i, row) in rows.iter().enumerate() {
@@ -215,7 +225,8 @@ mod tests {
     fn times_are_read_with_their_services_or_tokens() {
         assert_eq!(times("t_s,service_s\n5,0.5\n6.5,1\n"), [(0.0, 0.5), (1.5, 1.0)]);
         assert_eq!(times("0.25\n1.25\n").len(), 2);
-        assert_eq!(times("# a remark\n\n0.25,1\n1.25,2\n"), [(0.0, 1.0), (1.0, 2.0)]);
+        let unsorted = "# a remark\n\ntime,service\n1.25,2\n0.25,1\n";
+        assert_eq!(times(unsorted), [(0.0, 1.0), (1.0, 2.0)]);
         let tokens = times("t_s,context_tokens,generated_tokens\n3,1000,50\n");
         assert!((tokens[0].1 - 1.15).abs() < 1e-9, "{tokens:?}");
     }
@@ -245,6 +256,7 @@ mod tests {
         check("", "nothing in it");
         check("# nothing\n", "nothing in it");
         check("count\n", "no row left");
+        check("1,2\n3,4\n", "two columns need a header");
         check("hello,world\n1,2\n", "`hello,world` is no header");
         check("count\n1\nx\n", "line 3: `x` is no number");
         check("count\n1\n-1\n", "line 3: `-1` is no number");
