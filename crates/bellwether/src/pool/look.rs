@@ -30,11 +30,12 @@ impl Pool {
         let depths: Vec<u32> = self.listeners.iter().map(Buffer::depth).collect();
         // Each buffer by itself: a busy address must not hide what is stranded at another.
         let stands = |(before, now): (&u32, &u32)| *before > 0 && *now > 0;
-        self.stands = self.stood.iter().zip(&depths).any(stands);
-        if self.stands {
+        let stood = self.stood.iter().zip(&depths).any(stands);
+        if stood {
             self.nudge_the_idle();
         }
         let accepted = self.totals().accepted;
+        self.stands = stood && accepted == self.accepted_seen;
         let waiting = depths.iter().any(|depth| *depth > 0);
         let shed = self.shed_or_not(now, self.timed_depth(&depths), self.is_as_large_as_can_be());
         let active = accepted != self.accepted_seen || waiting || self.has_deadlines() || shed;

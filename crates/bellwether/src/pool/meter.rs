@@ -174,7 +174,7 @@ impl Pool {
                 (meter.wanted / FULL, reading.depth.div_ceil(room))
             }
         };
-        // Who says that it waits, and does not take what has waited for long, is frozen or stuck.
+        // While nobody takes what has waited for long, those who say that they wait are frozen.
         let frozen = if self.stands { self.free() } else { 0 };
         let busy = busy + frozen as f64;
         Reading {

@@ -146,7 +146,7 @@ pub(crate) struct Pool {
     shedding: Shedding,
     /// What waited in each buffer at the last look.
     stood: Vec<u32>,
-    /// Whether something had waited at one address at the last look and at the one before.
+    /// Whether something waited from the look before to the last one, and nobody took anything.
     stands: bool,
     accepted_seen: u64,
     phase: Phase,
