@@ -36,6 +36,7 @@ mod site;
 mod spawn;
 mod step;
 mod table;
+mod traced;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

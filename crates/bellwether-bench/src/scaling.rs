@@ -1,7 +1,8 @@
 //! Suite `scaling`: `demand` beside the rules of others, in the simulator: with their defaults, and
 //! with the settings that would have been best for each load, known afterwards.
 //!
-//! With `--write` the tables of `docs/scaling.md` and its pictures are made anew.
+//! Real traces take the place of their stand-ins where BELLWETHER_TRACES names the folder in which
+//! they are, and the output says which. With `--write` the tables of `docs/scaling.md` and its pictures are made anew.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use bellwether::simulation::tuning::{Tried, best, families, try_all};
 use bellwether::simulation::{Regime, Scenario, Workload, synthetic};
 use clap::Args;
 use serde_json::json;
+
+use crate::traced::{self, Load};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -62,13 +65,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let kinds = synthetic::KINDS
         .iter()
         .filter(|kind| !options.quick || ["flash", "sparse", "llm-code"].contains(&kind.name));
-    let loads: Vec<Workload> = kinds.map(|kind| kind.make(options.seed)).collect();
+    let loads = traced::loads(kinds, options.seed)?;
+    eprintln!("{}", traced::origin(&loads));
     let sheets = REGIMES.map(|(title, regime)| sheet(title, regime, &loads, options.seed));
     if options.json {
         println!("{:#}", json(&loads, &sheets));
         return Ok(());
     }
-    let text = sheets.iter().map(|sheet| table(sheet, loads.len())).collect::<Vec<_>>().join("\n");
+    let tables = sheets.iter().map(|sheet| table(sheet, loads.len())).collect::<Vec<_>>();
+    let text = format!("{}\n\n{}", traced::origin(&loads), tables.join("\n"));
     match &options.write {
         Some(docs) => write(docs, &text),
         None => {
@@ -79,14 +84,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Tries all rules on all loads, as many at once as there are processors.
-fn sheet(title: &'static str, regime: Regime, loads: &[Workload], seed: u64) -> Sheet {
+fn sheet(title: &'static str, regime: Regime, loads: &[Load], seed: u64) -> Sheet {
     let scenario = Scenario::new(regime);
     let next = Mutex::new((0..loads.len()).collect::<Vec<_>>());
     let done = Mutex::new(vec![Vec::new(); loads.len()]);
     let work = || {
         while let Some(load) = next.lock().ok().and_then(|mut next| next.pop()) {
-            let cells = cells(&scenario, &loads[load], seed);
-            eprintln!("{}: {}", title.split(':').next().unwrap_or(title), loads[load].name());
+            let workload = &loads[load].workload;
+            let cells = cells(&scenario, workload, seed);
+            eprintln!("{}: {}", title.split(':').next().unwrap_or(title), workload.name());
             done.lock().map(|mut done| done[load] = cells).ok();
         }
     };
@@ -149,12 +155,14 @@ fn tuned(cells: &[Cell], ours: &[Cell], loads: usize) -> String {
     format!("{cost:.2} | {met} of {loads} | {our_cost:.2}")
 }
 
-fn json(loads: &[Workload], sheets: &[Sheet]) -> serde_json::Value {
-    let names: Vec<_> = loads.iter().map(Workload::name).collect();
+fn json(loads: &[Load], sheets: &[Sheet]) -> serde_json::Value {
+    let name = |load: &Load| load.workload.name().to_owned();
+    let names: Vec<_> = loads.iter().map(name).collect();
+    let real: Vec<_> = loads.iter().filter(|load| load.real).map(name).collect();
     let cell = |cell: &Cell| json!({ "default": cell.default, "best": cell.best });
     let rule = |(name, cells): &(&str, Vec<Cell>)| json!({ "rule": name, "loads": cells.iter().map(cell).collect::<Vec<_>>() });
     let sheet = |sheet: &Sheet| json!({ "regime": sheet.title, "rules": sheet.rules.iter().map(rule).collect::<Vec<_>>() });
-    json!({ "loads": names, "regimes": sheets.iter().map(sheet).collect::<Vec<_>>() })
+    json!({ "loads": names, "real": real, "regimes": sheets.iter().map(sheet).collect::<Vec<_>>() })
 }
 
 /// Puts the tables between their marks, and draws the pictures with the program.

@@ -15,8 +15,7 @@ use std::io::Read;
 use std::path::Path;
 
 use bellwether::balance::{Demand, Rule};
-use bellwether::simulation::trace::{self, Reading};
-use bellwether::simulation::{Outcome, Regime, Scenario, Workload, synthetic};
+use bellwether::simulation::{Outcome, Regime, Scenario, Workload, synthetic, trace};
 use flate2::read::GzDecoder;
 
 const SEED: u64 = 1;
@@ -39,34 +38,18 @@ const GATES: [Gate; 3] = [
     Gate { name: "cold", regime: Regime::COLD, cost: 1.15, late: 1.0, loads: 11 },
 ];
 
-/// Reads a real trace, if there is one.
-fn real(file: &str, how: Reading) -> Option<Workload> {
+/// Reads the real trace that a load stands in for, if it is there.
+fn real(load: &str) -> Option<Workload> {
     let folder = std::env::var_os("BELLWETHER_TRACES")?;
+    let (file, how) = trace::real(load)?;
     let file = std::fs::File::open(Path::new(&folder).join(file)).ok()?;
     let mut text = String::new();
     GzDecoder::new(file).read_to_string(&mut text).unwrap();
-    Some(trace::read("real", &text, how).unwrap())
+    Some(trace::read(load, &text, how).unwrap())
 }
 
 fn load(name: &str) -> Workload {
-    let traced = match name {
-        // 13 July 1995, at twenty times its speed.
-        "nasa" => {
-            let day =
-                Reading { skip: 12 * 86_400, rows: 86_400, speed: 20.0, ..Reading::default() };
-            real("nasa_http_1995_persec.csv.gz", day)
-        }
-        // 7 July 1998 from 16 to 23 o'clock, a twentieth.
-        "worldcup" => {
-            let (skip, rows) = (97_580, 420);
-            let evening =
-                Reading { skip, rows, period: 60.0, thinning: 20.0, ..Reading::default() };
-            real("wc98_permin.csv.gz", evening)
-        }
-        "llm-chat" => real("azure_llm_2023_conv_perreq.csv.gz", Reading::default()),
-        _ => None,
-    };
-    traced.unwrap_or_else(|| synthetic::named(name).unwrap().make(SEED))
+    real(name).unwrap_or_else(|| synthetic::named(name).unwrap().make(SEED))
 }
 
 fn serve(workload: &Workload, regime: Regime) -> Outcome {

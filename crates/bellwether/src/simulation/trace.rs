@@ -48,6 +48,36 @@ impl Default for Reading {
     }
 }
 
+/// Returns the file of the real trace that a made-up load stands in for, and how to read it.
+///
+/// The files are counts per second of NASA's web server in 1995 (13 July, at twenty times its speed),
+/// counts per minute of the World Cup's in 1998 (7 July from 16 to 23 o'clock, a twentieth), and
+/// requests to a language model (Azure, 2023). They are not part of the crate.
+///
+/// ```
+/// use bellwether::simulation::trace::real;
+/// let (file, how) = real("nasa").ok_or("no such trace")?;
+/// assert_eq!((file, how.speed), ("nasa_http_1995_persec.csv.gz", 20.0));
+/// assert_eq!(real("step"), None);
+/// # Ok::<(), &str>(())
+/// ```
+#[must_use]
+pub fn real(load: &str) -> Option<(&'static str, Reading)> {
+    let plain = Reading::default();
+    match load {
+        "nasa" => Some((
+            "nasa_http_1995_persec.csv.gz",
+            Reading { skip: 12 * 86_400, rows: 86_400, speed: 20.0, ..plain },
+        )),
+        "worldcup" => Some((
+            "wc98_permin.csv.gz",
+            Reading { skip: 97_580, rows: 420, period: 60.0, thinning: 20.0, ..plain },
+        )),
+        "llm-chat" => Some(("azure_llm_2023_conv_perreq.csv.gz", plain)),
+        _ => None,
+    }
+}
+
 /// What a row means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
