@@ -72,7 +72,7 @@ pub const KINDS: [Kind; 12] = [
     },
     Kind {
         name: "sparse",
-        what: "ten requests at once, every two minutes",
+        what: "ten requests within a second, every two minutes",
         jump: None,
         make: sparse,
     },
