@@ -65,6 +65,8 @@ struct Limits {
     max: usize,
     /// The most handlers that were there at once.
     peak: usize,
+    /// What `demand` costs with this minimum, beside one who knows the future.
+    cost: f64,
     late_percent: f64,
     meets_slo: bool,
     /// Bytes that the most handlers take.
@@ -73,6 +75,12 @@ struct Limits {
 
 /// How many handlers to keep, the fewest first.
 const FEWEST: [usize; 8] = [0, 1, 2, 4, 8, 16, 32, 64];
+
+/// How many of these the user allows, the fewest that are allowed first.
+fn fewest(scenario: &Scenario) -> impl Iterator<Item = usize> {
+    let (min, max) = (scenario.min, scenario.max);
+    std::iter::once(min).chain(FEWEST.into_iter().filter(move |it| (min + 1..=max).contains(it)))
+}
 
 /// Compares all rules on all loads.
 pub(crate) fn run(order: &Tune) -> Result<(), Ending> {
@@ -123,23 +131,25 @@ fn limits(scenario: &Scenario, load: &Load, seed: u64) -> Limits {
         let tried = try_all(&scenario, &load.workload, &demand, seed, &mut |_| {});
         tried.into_iter().next().map(|tried| (min, tried))
     };
-    let tried: Vec<_> = FEWEST.iter().filter_map(|min| with(*min)).collect();
+    let tried: Vec<_> = fewest(scenario).filter_map(with).collect();
     let fine = tried.iter().find(|(_, tried)| tried.meets_slo);
-    let (min, tried) = match fine.or_else(|| tried.get(1)) {
+    let (min, tried) = match fine.or_else(|| tried.iter().find(|(min, _)| *min >= 1)) {
         Some((min, tried)) => (*min, tried.clone()),
         None => {
             return Limits {
                 min: 1,
                 max: 1,
                 peak: 0,
+                cost: 0.0,
                 late_percent: 0.0,
                 meets_slo: false,
                 memory: None,
             };
         }
     };
-    let Tried { peak, late_percent, meets_slo, .. } = tried;
-    Limits { min, max: peak + peak.div_ceil(2), peak, late_percent, meets_slo, memory: None }
+    let Tried { peak, cost, late_percent, meets_slo, .. } = tried;
+    let max = (peak + peak.div_ceil(2)).min(scenario.max).max(min);
+    Limits { min, max, peak, cost, late_percent, meets_slo, memory: None }
 }
 
 struct Text<'a>(&'a [Advice], &'a Scenario);
@@ -149,11 +159,11 @@ impl fmt::Display for Text<'_> {
         let regime = &self.1.regime;
         let (spawn, cost) = (seconds(regime.spawn), seconds(regime.cost));
         writeln!(f, "A handler takes {spawn} to make and costs as much as one idle for {cost}.")?;
-        self.0.iter().try_for_each(|advice| one(f, advice))
+        self.0.iter().try_for_each(|advice| one(f, advice, self.1))
     }
 }
 
-fn one(f: &mut fmt::Formatter<'_>, advice: &Advice) -> fmt::Result {
+fn one(f: &mut fmt::Formatter<'_>, advice: &Advice, scenario: &Scenario) -> fmt::Result {
     let (requests, time) = (count(advice.requests as u64), age(advice.duration_s));
     writeln!(
         f,
@@ -167,7 +177,7 @@ fn one(f: &mut fmt::Formatter<'_>, advice: &Advice) -> fmt::Result {
     )?;
     advice.rules.iter().try_for_each(|it| row(f, it))?;
     f.write_str("COST: beside what one pays who knows the future; !: misses the objective\n")?;
-    limits_in_words(f, advice)
+    limits_in_words(f, advice, scenario)
 }
 
 fn row(f: &mut fmt::Formatter<'_>, it: &Compared) -> fmt::Result {
@@ -191,21 +201,29 @@ fn figures(f: &mut fmt::Formatter<'_>, it: &Tried) -> fmt::Result {
     write!(f, "{:>8.2}{:>9.2}{mark}", it.cost, it.late_percent)
 }
 
-fn limits_in_words(f: &mut fmt::Formatter<'_>, advice: &Advice) -> fmt::Result {
-    let Limits { min, max, peak, late_percent, meets_slo, memory } = &advice.limits;
+const MORE_HANDLERS: &str = "All that --handlers allows were there: allow more of them.\n";
+const FASTER_HANDLERS: &str = "Handlers that start faster would help most, or a longer wait.\n";
+
+fn limits_in_words(
+    f: &mut fmt::Formatter<'_>,
+    advice: &Advice,
+    scenario: &Scenario,
+) -> fmt::Result {
+    let Limits { min, max, peak, cost, late_percent, meets_slo, memory } = &advice.limits;
     let slo = &advice.slo;
     if *meets_slo {
         let kept = if *min == 0 { "none kept".into() } else { format!("at least {min} kept") };
         writeln!(
             f,
-            "\nWith `demand` and {kept}, {late_percent:.2} % are late ({slo}), with at most {peak} handlers."
+            "\nWith `demand` and {kept}, {late_percent:.2} % are late ({slo}), with at most {peak} handlers;\nthe cost is {cost:.2}."
         )?;
     } else {
+        let most = fewest(scenario).last().unwrap_or(scenario.min);
         writeln!(
             f,
-            "\nNo minimum up to 64 keeps `demand` to {slo}: {late_percent:.2} % are late. Handlers that"
+            "\nNo minimum up to {most} keeps `demand` to {slo}: {late_percent:.2} % are late."
         )?;
-        writeln!(f, "start faster would help most, or a longer wait.")?;
+        f.write_str(if *peak >= scenario.max { MORE_HANDLERS } else { FASTER_HANDLERS })?;
     }
     if let Some(memory) = memory {
         writeln!(f, "All of {max} would take {}.", ByteSize(*memory))?;
@@ -227,5 +245,20 @@ mod tests {
         assert!(steady.meets_slo && steady.min == 0 && steady.max > steady.peak, "{steady:?}");
         let sparse = limits(&Scenario::new(Regime::COLD), &load("sparse"), 1);
         assert!(sparse.meets_slo && sparse.min >= 2, "{sparse:?}");
+    }
+
+    #[test]
+    fn limits_stay_within_those_of_the_user() {
+        let flash = Load { workload: synthetic::named("flash").unwrap().make(1), jump: None };
+        let check = |min: usize, max: usize| {
+            let scenario = Scenario { min, max, ..Scenario::new(Regime::START) };
+            let limits = limits(&scenario, &flash, 1);
+            assert!(min <= limits.min && limits.max <= max, "{min}..{max}: {limits:?}");
+            assert!(limits.min <= limits.max && limits.peak <= max, "{min}..{max}: {limits:?}");
+        };
+        check(0, 4);
+        check(3, 3);
+        check(5, 40);
+        check(100, 200);
     }
 }

@@ -88,6 +88,17 @@ fn limits_are_found_for_a_load() {
 }
 
 #[test]
+fn limits_that_are_found_stay_within_those_that_are_given() {
+    let folder = folder();
+    let advice = done(folder.path(), &["tune", "trace.csv", "--handlers", "1..2"]);
+    for words in ["No minimum up to 2 keeps", "allow more of them", "serve --handlers 1..2"] {
+        assert!(advice.contains(words), "{advice}");
+    }
+    let one = done(folder.path(), &["tune", "trace.csv", "--handlers", "3"]);
+    assert!(one.contains("bellwether serve --handlers 3..3"), "{one}");
+}
+
+#[test]
 fn what_cannot_be_simulated_is_refused_with_what_to_try() {
     let folder = folder();
     let file = |name: &str, bytes: &[u8]| {
