@@ -381,13 +381,17 @@ impl<'a> Racer<'a> {
     ) -> Departure {
         // The order has been heard; from here on only pauses are waited for.
         let _ = self.waiter.not_any_more(&self.post.channel);
+        if matches!(order, Order::Serve | Order::Leave) {
+            // It may have been woken for a request, and told to leave before it took it.
+            let _ = self.post.step_out(&self.waiter);
+            return Departure::Done;
+        }
         for (i, listener) in self.post.listeners.iter().enumerate() {
             let most = match order {
-                Order::Serve | Order::Leave => 0,
                 _ if listener.is_inherited() => 0, // the buffer is its owner's
                 Order::Empty => Buffer::depth(listener),
                 // An abstract name cannot be closed to newcomers, hence the bound.
-                Order::Finish => listener.backlog().unwrap_or(0),
+                _ => listener.backlog().unwrap_or(0),
             };
             for _ in 0..most {
                 let served = match self.attempt(i) {
