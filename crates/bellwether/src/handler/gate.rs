@@ -350,8 +350,12 @@ impl Gate {
     fn wait_for_room(&self, racer: &mut Racer<'_>, limit: Option<Duration>) -> Result<(), Stop> {
         self.room.gate_waits.store(true, Ordering::SeqCst);
         // A connection may have ended before the flag was seen.
-        if limit.is_some() || self.room.is_full() {
-            racer.take();
+        let is_full = self.room.is_full();
+        if limit.is_some() || is_full {
+            // Whoever only lets others go first has room, and needs nobody beside it.
+            if is_full {
+                racer.take();
+            }
             racer.stay_out(limit)?;
             racer.free();
             self.hear_freed();

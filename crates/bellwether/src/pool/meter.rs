@@ -171,7 +171,8 @@ impl Pool {
             // As many threads as could hold what waits; it is not one a connection.
             Manner::Concurrent { room, .. } => {
                 let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
-                (meter.wanted / FULL, reading.depth.div_ceil(room))
+                // Who is full of connections that want no processor needs another beside it, too.
+                ((meter.wanted / FULL).max(reading.busy), reading.depth.div_ceil(room))
             }
         };
         // While nobody takes what has waited for long, those who say that they wait are frozen.
