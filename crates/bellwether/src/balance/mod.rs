@@ -44,6 +44,7 @@ pub use fpm_dynamic::FpmDynamic;
 pub use fpm_ondemand::FpmOndemand;
 pub use knative::Knative;
 pub use most::Most;
+pub(crate) use overload::BURST;
 pub use overload::Overload;
 pub use reading::{Occasion, Reading, Resources};
 pub use rule::{Description, Rule};

@@ -29,7 +29,7 @@ pub struct Overload {
 }
 
 /// How much longer than allowed a burst may wait, and how long a queue stands before it is one.
-const BURST: u32 = 10;
+pub(crate) const BURST: u32 = 10;
 
 impl Overload {
     /// Returns the wait from which on requests are to be shed; `None`: nobody.

@@ -5,12 +5,8 @@ use std::time::Duration;
 
 use super::{Phase, Pool};
 use crate::address::Kind as Socket;
-use crate::balance::Overload;
+use crate::balance::{BURST, Overload};
 use crate::journal::{Entry, Kind};
-
-/// The times of an acceptable wait for which the buffer must stand until it is overload, and which
-/// a single connection may wait before it is.
-const STANDING: u32 = 10;
 
 /// How long nothing must have stood in the buffer until the overload is told to be over.
 const CALM: Duration = Duration::from_secs(5);
@@ -55,7 +51,7 @@ impl Pool {
         self.page.shed_above(above);
         match self.shedding.note(now, above == Some(acceptable)) {
             Some(News::Begins) => self.tell_of_overload(acceptable, depth),
-            Some(News::IsOver) => self.tell_of_its_end(depth),
+            Some(News::IsOver) => self.tell_of_its_end(depth, above),
             None => {}
         }
         self.shedding.last.is_some()
@@ -64,8 +60,7 @@ impl Pool {
     /// Tells whether nobody can be added to those who serve.
     pub(super) fn is_as_large_as_can_be(&self) -> bool {
         let goes_on = self.phase != Phase::Closing && !self.held && !self.retiring;
-        let most = self.bounds.max.saturating_sub(self.given_up);
-        let is_limited = self.want >= most || self.limit().is_some();
+        let is_limited = self.want >= self.most() || self.limit().is_some();
         // Whoever is still being made will soon take its part of what waits.
         goes_on && is_limited && self.serving() >= self.want
     }
@@ -81,7 +76,7 @@ impl Pool {
         let reason = format!(
             "the buffer was never empty for {} ms and there will be no more handlers: whoever has \
              waited longer than {wait} ms is sent away",
-            acceptable.saturating_mul(STANDING).as_millis()
+            acceptable.saturating_mul(BURST).as_millis()
         );
         self.shedding.before = self.totals().shed;
         tracing::warn!(pool = self.name, depth, "{reason}");
@@ -92,19 +87,20 @@ impl Pool {
         );
     }
 
-    fn tell_of_its_end(&mut self, depth: u32) {
+    /// `above`: from which wait on connections are sent away now, if any are.
+    fn tell_of_its_end(&mut self, depth: u32, above: Option<Duration>) {
         let shed = self.totals().shed;
         let these = shed.saturating_sub(self.shedding.before);
-        let above = self.pattern.slo_wait.saturating_mul(STANDING);
         let reason =
             format!("nothing has stood in the buffer for {} s: it is over", CALM.as_secs());
         tracing::info!(pool = self.name, shed = these, "overload: {reason}");
-        self.tell(
-            Entry::new(Kind::Overload, "shed", reason)
-                .with("shed", these as f64)
-                .with("shed_above_ms", above.as_secs_f64() * 1e3)
-                .with("depth", depth.into()),
-        );
+        let entry = Entry::new(Kind::Overload, "shed", reason)
+            .with("shed", these as f64)
+            .with("depth", depth.into());
+        self.tell(match above {
+            Some(above) => entry.with("shed_above_ms", above.as_secs_f64() * 1e3),
+            None => entry,
+        });
     }
 }
 

@@ -197,10 +197,10 @@ impl Builder {
     /// Sets whether connections that have waited too long are sent away while more come than can be
     /// served; default no.
     ///
-    /// When the buffer is never empty for 500 ms though there are as many handlers as there can be,
-    /// those that have waited longer than 50 ms are not served but sent away, so that the others
-    /// are on time; before that, those that have waited longer than 500 ms are. What is said to them
-    /// is up to [`Handler::shed`](crate::Handler::shed); HTTP answers 503, asynchronous handlers
+    /// When the buffer is never empty for ten times the wait that [`slo`](Self::slo) allows (50 ms
+    /// unless set, so 500 ms) though there are as many handlers as there can be, those that have
+    /// waited longer than allowed are not served but sent away, so that the others are on time;
+    /// before that, those that have waited ten times as long are. What is said to them is up to [`Handler::shed`](crate::Handler::shed); HTTP answers 503, asynchronous handlers
     /// close the connection. Nobody is sent away while the server stops, by a handler that leaves,
     /// and at Unix sockets, where the kernel does not tell how long somebody has waited.
     ///
