@@ -107,18 +107,6 @@ impl Demand {
         let stakes = Stakes { spawn: now.break_even(), late: if slow { price } else { 0.0 } };
         (want.min(MOST), stakes)
     }
-
-    /// Returns when to ask again though nothing happens.
-    fn again(&self, now: &Moment, reading: &Reading, end: Option<f64>, stakes: Stakes) -> f64 {
-        // What is wanted though nobody is there is forgotten little by little.
-        let end = end.unwrap_or(now.time + stakes.spawn / 8.0);
-        let full = now.demand() >= now.ready && reading.alive() < reading.max;
-        if self.is_slow(now) || !full || now.demand() <= 0.0 {
-            return end;
-        }
-        // The next request waits for a new handler; most of the time that it may is needed for that.
-        end.min(now.time + (self.wait() - now.spawn) / 5.0)
-    }
 }
 
 impl Balance for Demand {
@@ -133,7 +121,9 @@ impl Balance for Demand {
         let end = self.hold.end(stakes);
         let decision = Decision::new(target, why(&now, want, end));
         let pending = target > reading.min || now.demand() > 0.0;
-        match Duration::try_from_secs_f64(self.again(&now, reading, end, stakes)) {
+        // What is wanted though nobody is there is forgotten little by little.
+        let again = end.unwrap_or(now.time + stakes.spawn / 8.0);
+        match Duration::try_from_secs_f64(again) {
             Ok(moment) if pending => decision.until(moment.max(reading.now)),
             _ => decision,
         }
