@@ -144,6 +144,13 @@ fn builder(pool: &PoolSettings, name: Option<&Name>) -> Result<Builder> {
         let problem = format!("{message}; {}", problem.hint);
         return Err(Error::Configure { what: what.into(), problem });
     }
+    if let Some(rule) = pool.balance.as_ref().filter(|_| !pool.is_elastic()) {
+        let rule = &rule.0;
+        tracing::warn!(
+            "balance: {rule} has nothing to choose, for the number of handlers is fixed; \
+             let handlers be MIN..MAX or auto"
+        );
+    }
     let builder = pool.builder();
     Ok(match name {
         Some(Name(name)) => builder.name(name),

@@ -86,7 +86,8 @@ fn fewest(scenario: &Scenario) -> impl Iterator<Item = usize> {
 pub(crate) fn run(order: &Tune) -> Result<(), Ending> {
     let loads = loads::all(&order.setting)?;
     let families = families();
-    let mut progress = Progress::of(loads.len() * families.len());
+    let minima = fewest(&order.setting.scenario()).count();
+    let mut progress = Progress::of(loads.len() * (families.len() + minima));
     let advice: Vec<Advice> =
         loads.iter().map(|load| advise(order, load, &families, &mut progress)).collect();
     drop(progress);
@@ -110,7 +111,7 @@ fn advise(order: &Tune, load: &Load, families: &[Family], progress: &mut Progres
         Compared { rule: family.name, default, best: best(&tried).cloned() }
     });
     let rules = rules.collect();
-    let mut limits = limits(&scenario, load, seed);
+    let mut limits = limits(&scenario, load, seed, progress);
     limits.memory = order.memory.map(|Written(size)| size.0.saturating_mul(limits.max as u64));
     Advice {
         load: load.workload.name().into(),
@@ -124,11 +125,13 @@ fn advise(order: &Tune, load: &Load, families: &[Family], progress: &mut Progres
 }
 
 /// Finds the fewest handlers with which the objective is met, and head room above the most.
-fn limits(scenario: &Scenario, load: &Load, seed: u64) -> Limits {
+fn limits(scenario: &Scenario, load: &Load, seed: u64, progress: &mut Progress) -> Limits {
     let demand = [Rule::default()];
     let with = |min: usize| {
         let scenario = Scenario { min, ..*scenario };
-        let tried = try_all(&scenario, &load.workload, &demand, seed, &mut |_| {});
+        progress.begin(&format!("demand with at least {min} on {}", load.workload.name()));
+        let part = &mut |share| progress.part(share);
+        let tried = try_all(&scenario, &load.workload, &demand, seed, part);
         tried.into_iter().next().map(|tried| (min, tried))
     };
     let tried: Vec<_> = fewest(scenario).filter_map(with).collect();
@@ -241,9 +244,12 @@ mod tests {
     fn a_load_that_needs_a_minimum_gets_one() {
         let load =
             |name: &str| Load { workload: synthetic::named(name).unwrap().make(1), jump: None };
-        let steady = limits(&Scenario::new(Regime::FORK), &load("const"), 1);
+        let limits = |regime: Regime, load: &Load| {
+            limits(&Scenario::new(regime), load, 1, &mut Progress::of(FEWEST.len()))
+        };
+        let steady = limits(Regime::FORK, &load("const"));
         assert!(steady.meets_slo && steady.min == 0 && steady.max > steady.peak, "{steady:?}");
-        let sparse = limits(&Scenario::new(Regime::COLD), &load("sparse"), 1);
+        let sparse = limits(Regime::COLD, &load("sparse"));
         assert!(sparse.meets_slo && sparse.min >= 2, "{sparse:?}");
     }
 
@@ -252,7 +258,7 @@ mod tests {
         let flash = Load { workload: synthetic::named("flash").unwrap().make(1), jump: None };
         let check = |min: usize, max: usize| {
             let scenario = Scenario { min, max, ..Scenario::new(Regime::START) };
-            let limits = limits(&scenario, &flash, 1);
+            let limits = limits(&scenario, &flash, 1, &mut Progress::of(FEWEST.len()));
             assert!(min <= limits.min && limits.max <= max, "{min}..{max}: {limits:?}");
             assert!(limits.min <= limits.max && limits.peak <= max, "{min}..{max}: {limits:?}");
         };

@@ -180,8 +180,12 @@ impl PoolSettings {
     /// Whether late connections are sent away: where nothing is said, if their number of handlers
     /// can grow, so that not even more of them would help.
     fn sheds(&self) -> Switch {
-        let is_elastic = self.handlers.is_some_and(|Written(it)| it.min < it.max);
-        self.shed.map_or(Switch(is_elastic), |Written(it)| it)
+        self.shed.map_or_else(|| Switch(self.is_elastic()), |Written(it)| it)
+    }
+
+    /// Whether the number of handlers follows the load.
+    pub(crate) fn is_elastic(&self) -> bool {
+        self.handlers.is_some_and(|Written(it)| it.min < it.max)
     }
 
     /// Takes relative paths as ones from this folder.

@@ -20,7 +20,10 @@ const COLOURS: [RGBColor; 7] = [
 ];
 
 const WIDTH: u32 = 1000;
+/// A panel is at least so high, and has room for the names of all its curves.
 const PANEL_HEIGHT: u32 = 180;
+const NAME_HEIGHT: u32 = 18;
+const FRAME_HEIGHT: u32 = 60;
 const TITLE_HEIGHT: u32 = 40;
 
 /// One quantity over time, of one or several simulations.
@@ -43,7 +46,10 @@ type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64
 /// Draws panels one above the other as SVG; a title stands above them all.
 pub(super) fn draw(title: &str, panels: &[Panel]) -> Drawn<String> {
     let mut svg = String::new();
-    let height = TITLE_HEIGHT + PANEL_HEIGHT * u32::try_from(panels.len()).map_err(drawing)?;
+    let number = |length: usize| u32::try_from(length).map_err(drawing);
+    let curves = panels.iter().map(|panel| panel.curves.len()).max().unwrap_or(0);
+    let panel = PANEL_HEIGHT.max(FRAME_HEIGHT + NAME_HEIGHT * number(curves)?);
+    let height = TITLE_HEIGHT + panel * number(panels.len())?;
     {
         let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
         root.fill(&WHITE).map_err(drawing)?;
@@ -78,18 +84,22 @@ fn one(panel: &Panel, area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>
         .x_label_formatter(&|seconds| clock(*seconds, end))
         .draw()
         .map_err(drawing)?;
-    for (curve, colour) in panel.curves.iter().zip(COLOURS.iter().cycle()) {
-        line(&mut chart, curve, *colour)?;
+    for (i, curve) in panel.curves.iter().enumerate() {
+        // With the colours again, the lines are thicker.
+        let width = 1 + u32::try_from(i / COLOURS.len()).map_err(drawing)?;
+        line(&mut chart, curve, COLOURS[i % COLOURS.len()], width)?;
     }
     legend(&mut chart, panel.curves.len())
 }
 
-fn line(chart: &mut Chart<'_, '_>, curve: &Curve, colour: RGBColor) -> Drawn {
+fn line(chart: &mut Chart<'_, '_>, curve: &Curve, colour: RGBColor, width: u32) -> Drawn {
     chart
-        .draw_series(LineSeries::new(curve.points.iter().copied(), colour.stroke_width(1)))
+        .draw_series(LineSeries::new(curve.points.iter().copied(), colour.stroke_width(width)))
         .map_err(drawing)?
         .label(&curve.name)
-        .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+        .legend(move |(x, y)| {
+            PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(width + 1))
+        });
     Ok(())
 }
 

@@ -84,4 +84,9 @@ impl Named for Spare {
             Parameter::count("start", "handlers at the start", 0..=MOST, &mut self.start),
         ]
     }
+
+    fn contradiction(&self) -> Option<String> {
+        let (min, max) = (self.min, self.max);
+        (min >= max).then(|| format!("max={max} is not more than min={min}"))
+    }
 }

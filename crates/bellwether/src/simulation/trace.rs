@@ -102,6 +102,8 @@ enum Form {
 /// # Errors
 /// A sentence that names the line and what was expected there.
 pub fn read(name: &str, text: &str, how: Reading) -> Result<Workload, String> {
+    // Spreadsheets put a mark of the byte order before the first line.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.lines().enumerate().filter(|(_, line)| is_row(line)).peekable();
     let Some((_, first)) = lines.peek() else {
         return Err("there is nothing in it; write one time or count a line".into());
