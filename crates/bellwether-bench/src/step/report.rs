@@ -102,7 +102,8 @@ fn ours(contest: &Contest) -> Table {
         "p99 ms",
         "p99.9 ms",
         "max ms",
-        "doorbell to fork p50 µs",
+        "doorbell to order p50 µs",
+        "to fork p50 µs",
         "p99 µs",
     ]);
     for trials in contest.trials.iter().filter(|trials| trials.entrant.is_ours()) {
@@ -113,6 +114,7 @@ fn ours(contest: &Contest) -> Table {
             of(|sample| sample.told.p99),
             of(|sample| sample.told.p999),
             of(|sample| sample.told.max),
+            of(|sample| sample.order.p50),
             of(|sample| sample.doorbell.p50),
             of(|sample| sample.doorbell.p99),
         ]);
@@ -160,6 +162,7 @@ fn trials_json(trials: &Trials) -> Value {
         "kernel_wait_p99_ms": of(|sample| sample.told.p99),
         "kernel_wait_p999_ms": of(|sample| sample.told.p999),
         "kernel_wait_max_ms": of(|sample| sample.told.max),
+        "doorbell_to_order_p50_us": of(|sample| sample.order.p50),
         "doorbell_to_fork_p50_us": of(|sample| sample.doorbell.p50),
         "doorbell_to_fork_p99_us": of(|sample| sample.doorbell.p99),
         "generator_lateness_ms": of(|sample| sample.generator_lateness),

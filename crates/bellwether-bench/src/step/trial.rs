@@ -19,7 +19,8 @@ const SHORT: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// After the start, for what a server still puts in order.
 const SETTLING: Duration = Duration::from_millis(500);
-/// What our journal calls the time from the doorbell to the fork, in µs.
+/// What our journal calls the times from the doorbell to the order and to the fork, in µs.
+const DOORBELL_TO_ORDER: &str = "ring_to_order_us";
 pub(super) const DOORBELL_TO_FORK: &str = "ring_to_fork_us";
 
 /// What one trial showed; times in ms but for `reaction`.
@@ -40,6 +41,8 @@ pub(super) struct Sample {
     pub(super) lost: f64,
     /// What the kernel says about the waits after the step; NaN for a server that does not tell.
     pub(super) told: Quantiles,
+    /// From the doorbell to the order for a handler, and to its fork.
+    pub(super) order: Quantiles,
     pub(super) doorbell: Quantiles,
     pub(super) generator_lateness: f64,
     /// The share of the processors that neither server nor client used.
@@ -87,9 +90,12 @@ impl Sample {
         schedule: &Schedule,
     ) -> Self {
         let records = &run.records;
-        let doorbell = entries.map_or_else(Vec::new, |entries| entries.inputs(DOORBELL_TO_FORK));
         // A quantile knows no unit: µs in, µs out.
-        let doorbell = doorbell.into_iter().map(|us| Duration::from_secs_f64(us.max(0.0) / 1e3));
+        let time = |us: f64| Duration::from_secs_f64(us.max(0.0) / 1e3);
+        let told_of = |input: &str| {
+            let told = entries.map_or_else(Vec::new, |entries| entries.inputs(input));
+            Quantiles::of(&Waits::of(told.into_iter().map(time)))
+        };
         let share = |limit| count(records, |it| it.is_late(limit)) / records.len() as f64;
         let settled = settled_after(schedule.step(), records);
         Self {
@@ -104,7 +110,8 @@ impl Sample {
             unanswered: count(records, |it| it.outcome == Outcome::Unanswered),
             lost: count(records, |it| !it.is_answered() && it.outcome != Outcome::Unanswered),
             told: Quantiles::of(&told(records, schedule.step())),
-            doorbell: Quantiles::of(&Waits::of(doorbell)),
+            order: told_of(DOORBELL_TO_ORDER),
+            doorbell: told_of(DOORBELL_TO_FORK),
             generator_lateness: run.generator_lateness().as_secs_f64() * 1e3,
             elsewhere: f64::NAN,
         }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal};
 
 use super::Pool;
+use super::cradle::Cradle;
 use super::event::Source;
 use super::life::{Event, State};
 use super::message::{Answer, Request};
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::handler::last_will::LastWill;
 use crate::handler::post::{LAST_WORDS, NOT_STARTED, READY};
 use crate::journal::{Entry, Kind};
-use crate::scoreboard::telemetry::{self, Snapshot, TelemetryView};
+use crate::scoreboard::telemetry::Snapshot;
 use crate::sys::clock;
 use crate::sys::poller::Interest;
 
@@ -89,16 +89,18 @@ impl Pool {
         let Slot { generation, number, .. } = self.slots[index];
         let template = self.templates.iter().find(|it| it.generation == generation);
         let template = template.ok_or(std::io::ErrorKind::NotConnected)?;
-        let page = telemetry::file(self.pattern.threads)?;
-        let telemetry = TelemetryView::map(&page, self.pattern.threads)?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (ours, theirs) =
-            rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        self.poller.add(&ours, Source::Channel(index).token(), Interest::Read)?;
+        let threads = self.pattern.threads;
+        let prepared = self.cradle.take().filter(|cradle| cradle.is_for(threads));
+        let Cradle { page, telemetry, ours, theirs } =
+            prepared.map_or_else(|| Cradle::lay_out(threads), Ok)?;
+        let asked_at = clock::now();
         template.ask(Request { slot: index, ticket, number }, &theirs, &page)?;
+        // Not before: the order is what somebody waits for. Should it fail, the channel closes, and
+        // the handler leaves as soon as it is born.
+        self.poller.add(&ours, Source::Channel(index).token(), Interest::Read)?;
         self.slots[index].occupant = Some(Occupant {
             ticket,
-            asked_at: clock::now(),
+            asked_at,
             rung_at: self.balancing.rung_at(),
             ready_at: None,
             process: None,
@@ -114,6 +116,16 @@ impl Pool {
             wear: Wear::new(jitter()),
         });
         Ok(())
+    }
+
+    /// Lays out what the next handler will need, where one may be needed at any moment.
+    pub(super) fn prepare_for_the_next(&mut self) {
+        if self.is_elastic() && self.cradle.is_none() {
+            // What fails now is tried again, and told, when it is needed.
+            self.cradle = Cradle::lay_out(self.pattern.threads).ok();
+        } else if !self.is_elastic() {
+            self.cradle = None;
+        }
     }
 
     /// Writes an entry about the handler in a slot.
@@ -245,11 +257,15 @@ impl Pool {
         let entry = Entry::new(Kind::Ready, "handler", "it waits for requests");
         let entry = entry.with("took_ms", took.as_secs_f64() * 1000.0);
         let rung_at = occupant.rung_at.unwrap_or(Duration::MAX);
-        let from_ring_to_fork = occupant.telemetry.forked_at().checked_sub(rung_at);
-        let entry = match from_ring_to_fork {
-            Some(took) => entry.with("ring_to_fork_us", took.as_secs_f64() * 1e6),
-            None => entry,
-        };
+        let steps = [
+            ("ring_to_order_us", occupant.asked_at),
+            ("ring_to_fork_us", occupant.telemetry.forked_at()),
+        ];
+        let entry =
+            steps.into_iter().fold(entry, |entry, (name, at)| match at.checked_sub(rung_at) {
+                Some(took) => entry.with(name, took.as_secs_f64() * 1e6),
+                None => entry,
+            });
         self.tell_of(index, entry);
     }
 }

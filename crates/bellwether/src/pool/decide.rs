@@ -14,6 +14,10 @@ use crate::sys::poller::Interest;
 
 /// How soon the balance is asked again while requests wait and there may be more handlers.
 const BRISK: Duration = Duration::from_millis(2);
+/// How long at most until those are looked at again that serve and are too many.
+const LONG: Duration = Duration::from_secs(2);
+/// How long a crew that was taken over is kept: the rule has forgotten why it is there.
+const PROBATION: Duration = Duration::from_secs(10);
 /// Into how many parts the time that requests have waited is divided: the longer nothing helps, the
 /// more seldom the balance is asked.
 const PARTS: u32 = 50;
@@ -31,6 +35,10 @@ pub(super) struct Balancing {
     again: Option<Duration>,
     /// Since when requests wait.
     waiting_since: Option<Duration>,
+    /// Since when handlers are too many that cannot leave because they serve.
+    surplus_since: Option<Duration>,
+    /// How many handlers were taken over from a predecessor, and until when they stay.
+    taken_over: Option<(usize, Duration)>,
     /// Whether handlers became ready or ended since the balance was asked.
     changed: Option<Occasion>,
     /// When the doorbell was rung that is being answered, or a request woke the spawner in its place.
@@ -49,6 +57,8 @@ impl Balancing {
             reading: Reading::default(),
             again: None,
             waiting_since: None,
+            surplus_since: None,
+            taken_over: None,
             changed: None,
             rung_at: None,
             by_request: false,
@@ -72,6 +82,22 @@ impl Balancing {
         if self.changed != Some(Occasion::Ended) {
             self.changed = Some(occasion);
         }
+    }
+
+    /// Keeps the crew of a predecessor for a while, until the rule knows the load.
+    pub(super) fn take_over(&mut self, handlers: usize, now: Duration) {
+        self.taken_over = Some((handlers, now + PROBATION));
+        self.no_later_than(now + PROBATION);
+    }
+
+    /// Returns the crew that was taken over, while it is kept.
+    fn heirloom(&self) -> Option<(usize, Duration)> {
+        self.taken_over.filter(|(_, end)| self.reading.now < *end)
+    }
+
+    /// Returns how many handlers the last decision comes to.
+    fn target(&self) -> usize {
+        self.decision.target.max(self.heirloom().map_or(0, |(kept, _)| kept))
     }
 
     /// Returns when the doorbell was rung that the pool answers at this moment.
@@ -173,7 +199,12 @@ impl Pool {
 
     /// What the balance says, as far as the operator leaves it a choice.
     fn reason(&self) -> String {
-        let why = self.balancing.decision.why.clone();
+        let mut why = self.balancing.decision.why.clone();
+        if let Some((kept, _)) = self.balancing.heirloom()
+            && kept > self.balancing.decision.target
+        {
+            why += &format!("; the {kept} taken over are kept until it knows the load");
+        }
         match self.bounds {
             bounds if bounds == self.configured => why,
             Bounds { min, max } if min == max => format!("{min}, as the operator says"),
@@ -190,7 +221,8 @@ impl Pool {
         let Balancing { reading, decision, .. } = &self.balancing;
         let may_grow = self.is_elastic()
             && decision.limit.is_none()
-            && decision.target.max(reading.alive()) < self.bounds.max;
+            && decision.target.max(reading.alive()) < self.most()
+            && self.boot.pausing(reading.now).is_none();
         let is_brisk = reading.depth > 0 || occasion == Occasion::Doorbell;
         let alive = u32::try_from(reading.alive()).unwrap_or(u32::MAX);
         let since = self.balancing.waiting_since.unwrap_or(reading.now);
@@ -203,30 +235,43 @@ impl Pool {
         if may_grow && is_brisk {
             self.balancing.no_later_than(soon);
         }
-        let by_request = occasion == Occasion::Doorbell && self.balancing.by_request;
-        if may_grow && self.balancing.reading.depth == 0 && !by_request && self.free() == 0 {
-            self.arm_listeners();
+        if let Some((_, end)) = self.balancing.heirloom() {
+            self.balancing.no_later_than(end.max(soon));
         }
+        let by_request = occasion == Occasion::Doorbell && self.balancing.by_request;
+        let mut somebody_is_free = self.free() > 0;
         if may_grow && !is_brisk {
-            self.arm_the_bell();
+            somebody_is_free &= self.arm_the_bell();
         } else {
             self.bell.disarm();
+        }
+        if may_grow && self.balancing.reading.depth == 0 && !by_request && !somebody_is_free {
+            self.arm_listeners();
         }
     }
 
     /// Lets whoever takes the last free thread wake the spawner, once.
     ///
     /// The kernel tells of the doorbell once, too: a handler that rings without end is heard no
-    /// more often than the bell is armed.
-    fn arm_the_bell(&self) {
-        self.bell.arm();
+    /// more often than the bell is armed. Returns whether there is anybody who could ring.
+    fn arm_the_bell(&self) -> bool {
         let token = Source::Doorbell.token();
         let _ = self.poller.change(self.bell.doorbell(), token, Interest::ReadOnce);
+        self.bell.arm()
     }
 
-    /// Looks again soon, because handlers that are too many still serve.
+    /// Looks again soon, because handlers that are too many still serve: the longer they have done
+    /// so, the less soon.
     pub(super) fn wait_for_the_busy(&mut self) {
-        self.balancing.no_later_than(clock::now() + TICK);
+        let now = clock::now();
+        let since = *self.balancing.surplus_since.get_or_insert(now);
+        let pause = (now.saturating_sub(since) / 10).clamp(TICK, LONG);
+        self.balancing.no_later_than(now + pause);
+    }
+
+    /// Nobody is too many any more.
+    pub(super) const fn wait_for_nobody(&mut self) {
+        self.balancing.surplus_since = None;
     }
 
     fn reading(&self, occasion: Occasion) -> Reading {
@@ -244,7 +289,7 @@ impl Pool {
             accepted: totals.accepted,
             late: totals.late.min(totals.accepted),
             min: self.bounds.min,
-            max: self.bounds.max,
+            max: self.most(),
             ..Reading::default()
         };
         if self.is_elastic() { self.with_measures(reading) } else { reading }
@@ -253,7 +298,7 @@ impl Pool {
     /// Returns what keeps the number of handlers from being higher, if something does.
     pub(super) fn limit(&self) -> Option<Limit> {
         let decision = &self.balancing.decision;
-        let is_cut = self.is_elastic() && decision.target > self.bounds.max;
+        let is_cut = self.is_elastic() && decision.target > self.most();
         decision.limit.or_else(|| is_cut.then_some(Limit::Max))
     }
 
@@ -264,7 +309,11 @@ impl Pool {
             self.tell_of_a_want(want);
         }
         self.want = want;
-        self.page.set_elastic(self.is_elastic());
+        if self.page.set_elastic(self.is_elastic()) {
+            // Until now nobody has counted who waits.
+            self.read_telemetry();
+            self.correct_the_bell_at_once();
+        }
     }
 
     fn wanted(&self) -> usize {
@@ -276,14 +325,27 @@ impl Pool {
         }
         // Whether the application can be loaded is found out before the first request, not by it.
         let least = usize::from(!self.ever_ready || self.roll.is_some());
-        self.wanted_by_load().max(least).min(self.bounds.max.saturating_sub(self.given_up))
+        self.wanted_by_load().max(least).min(self.filled())
     }
 
     /// Returns how many handlers there should be if nothing had to be proven.
     pub(super) fn wanted_by_load(&self) -> usize {
+        let target = self.balancing.target().clamp(self.bounds.min, self.most());
+        target.min(self.filled())
+    }
+
+    /// Returns how many handlers the balance may have at most.
+    ///
+    /// Those that leave in their own time still take what a handler takes.
+    pub(super) fn most(&self) -> usize {
         let Bounds { min, max } = self.bounds;
-        let target = self.balancing.decision.target.clamp(min, max);
-        target.min(max.saturating_sub(self.given_up))
+        let leaving = self.count(|slot| slot.unhurried && slot.state == State::Leaving);
+        max.saturating_sub(leaving).min(self.filled()).max(min)
+    }
+
+    /// Returns how many handlers there can be, without the places that were given up.
+    fn filled(&self) -> usize {
+        self.bounds.max.saturating_sub(self.given_up)
     }
 
     fn tell_of_a_want(&mut self, want: usize) {

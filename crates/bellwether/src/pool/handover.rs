@@ -23,8 +23,8 @@ use crate::journal::Cause;
 use crate::scoreboard::bell::{Bell, BellFiles};
 use crate::scoreboard::telemetry::{Snapshot, TelemetryView};
 use crate::status::Totals;
-use crate::sys::descriptors;
 use crate::sys::poller::Interest;
+use crate::sys::{clock, descriptors};
 
 /// A pool as its successor finds it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -123,6 +123,8 @@ impl Pool {
         for slot in state.slots {
             pool.take_in(slot)?;
         }
+        let crew = pool.count(|slot| slot.state == State::Serving);
+        pool.balancing.take_over(crew, clock::now());
         Ok(pool)
     }
 

@@ -9,6 +9,7 @@
 
 mod birth;
 mod cgroup;
+mod cradle;
 mod death;
 mod decide;
 pub(crate) mod descriptors;
@@ -45,6 +46,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
+use cradle::Cradle;
 use decide::Balancing;
 use event::{Event, Source};
 use meter::Meter;
@@ -115,6 +117,8 @@ pub(crate) struct Pool {
     poller: Poller,
 
     templates: Vec<Template>,
+    /// For the next handler.
+    cradle: Option<Cradle>,
     roll: Option<Roll>,
     /// The newest generation there has been.
     newest: u64,
@@ -198,6 +202,7 @@ impl Pool {
             bell_files,
             poller: Poller::new(64).doing("create an epoll")?,
             templates: Vec::new(),
+            cradle: None,
             roll: None,
             slots: Vec::new(),
             tickets: 0,
@@ -267,6 +272,7 @@ impl Pool {
         // With the dismissal of the last of the old a roll is over; none of them need end first.
         self.proceed_with_roll();
         self.balancing.answered();
+        self.prepare_for_the_next();
         if self.is_over() {
             // Only now are newcomers refused at once; the socket may have been somebody's to keep.
             self.listeners.clear();

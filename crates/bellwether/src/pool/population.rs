@@ -92,7 +92,7 @@ impl Pool {
         let staying = |slot: &Slot| slot.stays(generation) && slot.state != State::Resting;
         let surplus = self.count(staying).saturating_sub(most);
         if surplus == 0 {
-            return;
+            return self.wait_for_nobody();
         }
         // A connection that is never the last request is ended politely, and cuts nothing.
         let polite = matches!(self.pattern.manner, Manner::Concurrent { partable: true, .. });
@@ -104,6 +104,8 @@ impl Pool {
         idle.truncate(surplus);
         if idle.len() < surplus {
             self.wait_for_the_busy();
+        } else {
+            self.wait_for_nobody();
         }
         for index in idle {
             let slot = &mut self.slots[index];

@@ -108,14 +108,14 @@ impl Bell {
 
     /// A thread waits for requests from now on.
     pub(crate) fn freed(&self) {
-        self.page[FREE].fetch_add(1, Ordering::AcqRel);
+        self.page[FREE].fetch_add(1, Ordering::SeqCst);
     }
 
     /// A thread does not wait any more; the last one rings the doorbell, if it is armed.
     pub(crate) fn taken(&self) {
-        let before = self.page[FREE].fetch_sub(1, Ordering::AcqRel).cast_signed();
+        let before = self.page[FREE].fetch_sub(1, Ordering::SeqCst).cast_signed();
         if before <= 1
-            && self.page[ARMED].load(Ordering::Relaxed) == 1
+            && self.page[ARMED].load(Ordering::SeqCst) == 1
             && self.page[ARMED].swap(0, Ordering::AcqRel) == 1
         {
             self.page[RUNG_AT].store(clock::now_ns(), Ordering::Relaxed);
@@ -124,8 +124,13 @@ impl Bell {
     }
 
     /// Lets the next thread that is the last to be taken ring the doorbell, once (the spawner).
-    pub(crate) fn arm(&self) {
-        self.page[ARMED].store(1, Ordering::Release);
+    ///
+    /// Returns whether any is free: if none is, the last one may have been taken a moment before,
+    /// and nobody rings. Whoever takes the last one after this look sees that the doorbell is
+    /// armed: both write first and read then, in one order for all (SeqCst).
+    pub(crate) fn arm(&self) -> bool {
+        self.page[ARMED].store(1, Ordering::SeqCst);
+        self.page[FREE].load(Ordering::SeqCst).cast_signed() > 0
     }
 
     /// Lets nobody ring the doorbell.
@@ -177,7 +182,7 @@ mod tests {
         bell.freed();
         bell.taken();
         assert!(!rang(), "nobody wants to hear of it");
-        bell.arm();
+        assert!(!bell.arm(), "nobody is free who could ring");
         bell.freed();
         bell.freed();
         bell.taken();
@@ -187,6 +192,10 @@ mod tests {
         bell.freed();
         bell.taken();
         assert!(!rang(), "it was told already");
+        bell.freed();
+        assert!(bell.arm());
+        bell.taken();
+        assert!(rang());
         bell.arm();
         bell.disarm();
         bell.freed();

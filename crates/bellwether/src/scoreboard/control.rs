@@ -46,9 +46,11 @@ impl ControlPage {
         self.page[HANDLERS].store(handlers as u64, Ordering::Relaxed);
     }
 
-    /// Tells all handlers whether their number follows the load, so that they count who is free.
-    pub(crate) fn set_elastic(&self, elastic: bool) {
-        self.page[ELASTIC].store(elastic.into(), Ordering::Relaxed);
+    /// Tells all handlers whether their number follows the load, so that they count who is free;
+    /// returns whether it does so from now on.
+    pub(crate) fn set_elastic(&self, elastic: bool) -> bool {
+        let before = self.page[ELASTIC].swap(elastic.into(), Ordering::Relaxed);
+        elastic && before == 0
     }
 
     /// Tells all handlers from which wait in the buffer on (at least 1 ms) they send connections
@@ -92,8 +94,8 @@ mod tests {
         page.set_handlers(7);
         assert_eq!(view.handlers(), 7);
         assert!(!view.is_elastic());
-        page.set_elastic(true);
-        assert!(view.is_elastic());
+        assert!(page.set_elastic(true) && view.is_elastic());
+        assert!(!page.set_elastic(true), "it was before");
     }
 
     #[test]
