@@ -120,6 +120,10 @@ impl Pool {
 
     /// Lays out what the next handler will need, where one may be needed at any moment.
     pub(super) fn prepare_for_the_next(&mut self) {
+        if self.balancing.rung_at().is_some() {
+            // The template may be waiting for the processor that we are on.
+            rustix::thread::sched_yield();
+        }
         if self.is_elastic() && self.cradle.is_none() {
             // What fails now is tried again, and told, when it is needed.
             self.cradle = Cradle::lay_out(self.pattern.threads).ok();

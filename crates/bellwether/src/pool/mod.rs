@@ -271,8 +271,8 @@ impl Pool {
         self.populate();
         // With the dismissal of the last of the old a roll is over; none of them need end first.
         self.proceed_with_roll();
-        self.balancing.answered();
         self.prepare_for_the_next();
+        self.balancing.answered();
         if self.is_over() {
             // Only now are newcomers refused at once; the socket may have been somebody's to keep.
             self.listeners.clear();
