@@ -86,6 +86,7 @@ impl ListenerState {
             place: self.place,
             overflows_before: self.overflows_before,
             granted: None,
+            left_alone: false,
             inherited: self.inherited,
             file: self.file.map(SocketFile::resume),
         };

@@ -150,6 +150,7 @@ fn adopt(fd: OwnedFd, kind: Kind, address: &Address, defaults: Defaults) -> Resu
         backlog,
         overflows_before,
         granted: None,
+        left_alone: false,
         inherited: true,
         file: None,
     };

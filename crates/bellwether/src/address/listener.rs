@@ -32,6 +32,8 @@ pub struct Listener {
     pub(super) overflows_before: Option<u64>,
     /// What the kernel granted of the backlog when the socket was opened.
     pub(super) granted: Option<u32>,
+    /// Whether its flags are left to those who share it.
+    pub(super) left_alone: bool,
     pub(super) inherited: bool,
     pub(super) file: Option<SocketFile>,
 }
@@ -86,6 +88,17 @@ impl Listener {
         rustix::net::accept_with(&self.fd, flags | SocketFlags::CLOEXEC)
     }
 
+    /// Leaves the flags of the socket to those who share it, as they would find them on a new one.
+    ///
+    /// A program that waits in accept(2) fails on a socket that does not block; one that must not
+    /// wait there says so itself, for all who share the socket.
+    pub(crate) fn leave_alone(&mut self) {
+        self.left_alone = true;
+        if let Ok(flags) = rustix::fs::fcntl_getfl(&self.fd) {
+            let _ = rustix::fs::fcntl_setfl(&self.fd, flags - OFlags::NONBLOCK);
+        }
+    }
+
     /// Checks what others may have changed on the shared socket and puts it right.
     ///
     /// All who inherited the socket share its flags and its life: one `shutdown(2)` by one
@@ -93,8 +106,8 @@ impl Listener {
     pub(crate) fn mend(&self) -> io::Result<Health> {
         let mut health = Health::Good;
         let flags = rustix::fs::fcntl_getfl(&self.fd)?;
-        if !flags.contains(OFlags::NONBLOCK) || flags.intersects(OFlags::APPEND | OFlags::ASYNC) {
-            let right = (flags | OFlags::NONBLOCK) - (OFlags::APPEND | OFlags::ASYNC);
+        let right = (flags | OFlags::NONBLOCK) - (OFlags::APPEND | OFlags::ASYNC);
+        if flags != right && !self.left_alone {
             rustix::fs::fcntl_setfl(&self.fd, right)?;
             health = Health::Mended;
         }

@@ -112,6 +112,7 @@ fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<L
         backlog: Some(address.options.backlog.unwrap_or(BACKLOG)),
         overflows_before: overflows_before(&address.options, defaults),
         granted: None,
+        left_alone: false,
         inherited: false,
         file: None,
         fd,

@@ -137,6 +137,7 @@ fn listen(
         backlog,
         overflows_before: None,
         granted: None,
+        left_alone: false,
         inherited: false,
         file,
     };

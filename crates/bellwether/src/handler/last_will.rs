@@ -19,6 +19,7 @@ const LONGEST: usize = 160;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastWill {
     spawner: Pid,
+    in_hand: Duration,
     limit: Duration,
 }
 
@@ -28,7 +29,12 @@ impl LastWill {
     pub(crate) fn of(orphan_grace: Duration, stop_grace: Duration, hard: Option<Duration>) -> Self {
         let in_hand = hard.map_or(stop_grace, |hard| hard.min(stop_grace));
         let limit = orphan_grace.saturating_add(in_hand);
-        Self { spawner: rustix::process::getpid(), limit }
+        Self { spawner: rustix::process::getpid(), in_hand, limit }
+    }
+
+    /// Returns how long what a handler has in hand may take when the orphan grace is over.
+    pub(crate) const fn in_hand(&self) -> Duration {
+        self.in_hand
     }
 
     /// Makes this the will of the calling process, the handler in this slot.

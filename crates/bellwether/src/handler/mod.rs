@@ -23,6 +23,7 @@ pub(crate) mod refusal;
 pub(crate) mod requests;
 #[cfg(feature = "tokio")]
 mod stream;
+pub(crate) mod warden;
 
 pub use connection::Connection;
 pub use deadline::Deadline;

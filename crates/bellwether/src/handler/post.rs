@@ -19,7 +19,7 @@ use crate::scoreboard::telemetry::Telemetry;
 /// The byte by which a handler says that it waits for requests.
 pub(crate) const READY: u8 = b'R';
 
-/// The byte after which a handler says why it cannot start.
+/// The byte after which a handler says why it cannot start, up to a byte of zero.
 pub(crate) const NOT_STARTED: u8 = b'E';
 
 /// The most bytes that are heard of such words.
@@ -101,6 +101,8 @@ pub(crate) struct Post {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) notification: Notification,
     pub(crate) orphan_grace: Duration,
+    /// How long what a handler has in hand may take after that.
+    pub(crate) orphan_limit: Duration,
     pub(crate) deadlines: Deadlines,
     /// How long a connection may wait in the buffer before it is late.
     pub(crate) slo_wait: Duration,
@@ -152,11 +154,17 @@ impl Post {
     pub(crate) fn not_started(&self, error: &BoxError) -> Departure {
         // The spawner tells it, as often as it is fit to be told.
         tracing::debug!(slot = self.seat.slot, "the handler could not start: {error}");
-        let mut words = vec![NOT_STARTED];
-        words.extend(error.to_string().bytes().take(LAST_WORDS - 1));
-        let _ = rustix::io::write(&self.channel, &words);
+        self.say_why_not(&error.to_string());
         self.break_up();
         Departure::NotStarted
+    }
+
+    /// Says what is the reason should this handler not start.
+    pub(crate) fn say_why_not(&self, why: &str) {
+        let mut words = vec![NOT_STARTED];
+        words.extend(why.bytes().filter(|byte| *byte != 0).take(LAST_WORDS - 2));
+        words.push(0);
+        let _ = rustix::io::write(&self.channel, &words);
     }
 
     /// Makes all threads of this handler leave, and lets the spawner see it coming.

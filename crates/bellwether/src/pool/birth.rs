@@ -108,6 +108,8 @@ impl Pool {
             page,
             telemetry,
             seen: Snapshot::default(),
+            foreign: self.pattern.program.is_some(),
+            family: Vec::new(),
             last_words: None,
             dismissed: false,
             condemned: false,
@@ -234,11 +236,16 @@ impl Pool {
         let Some(channel) = &occupant.channel else { return };
         let mut said = [0; LAST_WORDS];
         let length = rustix::io::read(channel, &mut said);
-        let words = said.get(..length.unwrap_or(0)).unwrap_or_default();
-        if words.first() == Some(&NOT_STARTED) {
-            occupant.last_words = Some(plain(&words[1..]));
+        let said = said.get(..length.unwrap_or(0)).unwrap_or_default();
+        let mut is_ready = false;
+        for word in said.split(|byte| *byte == 0) {
+            match word.split_first() {
+                Some((&NOT_STARTED, why)) => occupant.last_words = Some(plain(why)),
+                Some((&READY, _)) => is_ready = true,
+                _ => {}
+            }
         }
-        if words.first() == Some(&READY) && occupant.ready_at.is_none() {
+        if is_ready && occupant.ready_at.is_none() {
             occupant.ready_at = Some(clock::now());
             // It has nothing more to say; from now on only its silence matters.
             let _ = self.poller.change(channel, Source::Channel(index).token(), Interest::HangUp);
@@ -247,6 +254,10 @@ impl Pool {
             self.slots[index].boots.reset();
             self.apply(index, Event::Ready);
             self.tell_of_readiness(index);
+            if self.pattern.program.is_some() {
+                // It may have set the backlog of the address that all share.
+                self.mend_listeners();
+            }
             self.note_birth(index);
             self.balancing.ask_about(Occasion::Ready);
         } else if hung_up || length == Ok(0) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitStatus};
+use rustix::process::{Pid, Signal, WaitStatus};
 
 use super::life::Event;
 use super::respawn::jitter;
@@ -36,6 +36,13 @@ impl Pool {
     pub(crate) fn owns(&self, pid: Pid) -> bool {
         self.templates.iter().any(|it| it.pid == pid)
             || self.slots.iter().any(|slot| slot.pid() == Some(pid))
+    }
+
+    /// Ends all that a program has started, before the number of its warden can be another's.
+    pub(crate) fn end_what_is_left_of(&self, pid: Pid) {
+        if self.pattern.program.is_some() && !self.templates.iter().any(|it| it.pid == pid) {
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+        }
     }
 
     /// Learns that one of its processes has ended, and how.
@@ -99,7 +106,8 @@ impl Pool {
         self.apply(index, Event::Exited);
         if condemned && ready_at.is_none() && cause.is_none() {
             let limit = self.rules.times.boot.as_secs_f64();
-            return self.did_not_start(index, &format!("it was not ready within {limit} s"));
+            let problem = format!("it was not ready within {limit} s{words}");
+            return self.did_not_start(index, &problem);
         }
         if wanted {
             if to_blame && self.trial_failed(generation, &ended, false) {

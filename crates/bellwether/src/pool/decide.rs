@@ -139,6 +139,10 @@ impl Pool {
             self.read_telemetry();
             if self.free() == 0 {
                 self.decide(Occasion::Doorbell);
+            } else if self.pattern.program.is_some() {
+                // Who was free when it was looked last may not be now: whether the request is still
+                // there in a moment tells.
+                self.balancing.no_later_than(now + BRISK);
             }
         }
     }

@@ -170,6 +170,8 @@ impl Pool {
             telemetry: TelemetryView::map(&page, state.threads).doing("map a telemetry page")?,
             page,
             seen: Snapshot::default(),
+            foreign: self.pattern.program.is_some(),
+            family: Vec::new(),
             last_words: None,
             dismissed: state.dismissed,
             condemned: state.condemned,

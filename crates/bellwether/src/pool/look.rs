@@ -73,6 +73,7 @@ impl Pool {
 
     /// Copies what the handlers say; replaces those whose words contradict themselves.
     pub(super) fn read_telemetry(&mut self) {
+        self.observe_programs();
         let mut open = 0;
         for index in 0..self.slots.len() {
             let Some(occupant) = &mut self.slots[index].occupant else { continue };
@@ -121,7 +122,9 @@ impl Pool {
         }
         for i in 0..self.listeners.len() {
             let health = self.listeners[i].mend();
-            if !matches!(health, Ok(Health::Good)) && MENDING.allows() {
+            // Programs set the backlog as they like, and mean no harm.
+            let usual = self.pattern.program.is_some() && matches!(health, Ok(Health::Mended));
+            if !matches!(health, Ok(Health::Good)) && !usual && MENDING.allows() {
                 let address = self.listeners[i].address();
                 tracing::warn!(address, ?health, "somebody changed the shared listener");
                 let reason =
@@ -137,7 +140,10 @@ impl Pool {
     /// Opens a listener anew that cannot be revived; its handlers leave by themselves.
     fn reopen(&mut self, i: usize) {
         match self.listeners[i].reopen() {
-            Ok(fresh) => {
+            Ok(mut fresh) => {
+                if self.pattern.program.is_some() {
+                    fresh.leave_alone();
+                }
                 let _ = self.poller.add(&fresh, Source::Listener(i).token(), Interest::ReadOnce);
                 self.listeners[i] = fresh;
                 // The templates hold the dead one; the next template takes the fresh one.

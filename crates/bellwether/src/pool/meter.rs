@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::processor_time::ProcessorTime;
-use super::slot::Slot;
 use super::{Pool, cgroup, free_memory, memory};
 use crate::balance::{Reading, Resources};
 use crate::handler::Manner;
@@ -109,9 +108,9 @@ impl Pool {
         let mut more = Duration::ZERO;
         for k in 0..all.min(AT_ONCE) {
             let slot = &mut self.slots[(first + k) % all];
-            let Some(now) = slot.pid().and_then(|pid| ProcessorTime::of(pid, threads)) else {
-                continue;
-            };
+            let times =
+                slot.processes().into_iter().filter_map(|it| ProcessorTime::of(it, threads));
+            let Some(now) = times.reduce(ProcessorTime::and) else { continue };
             let Some(occupant) = &mut slot.occupant else { continue };
             let (_, last) = occupant.used.get_or_insert((now, now));
             let now = now.or_before(*last);
@@ -126,10 +125,11 @@ impl Pool {
         self.meter.free_memory = free_memory::free();
         let pressure = memory::pressures().unwrap_or_default();
         (self.meter.memory_pressure, self.meter.memory_stall) = pressure;
-        let serving: Vec<_> = self.slots.iter().filter_map(Slot::pid).collect();
+        let serving: Vec<_> = self.slots.iter().filter(|slot| slot.pid().is_some()).collect();
         let Some(turn) = self.meter.memory_turn.checked_rem(serving.len()) else { return };
         self.meter.memory_turn = turn + 1;
-        if let Some(now) = memory::pss(serving[turn]) {
+        let each = serving[turn].processes().into_iter().filter_map(memory::pss);
+        if let Some(now) = each.reduce(u64::saturating_add) {
             // The fattest of the last ones counts, and is forgotten by and by.
             let before = self.meter.handler_memory.unwrap_or(0);
             self.meter.handler_memory = Some(now.max(before - before / 16));

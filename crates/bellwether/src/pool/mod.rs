@@ -15,6 +15,7 @@ mod decide;
 pub(crate) mod descriptors;
 mod event;
 mod evidence;
+mod foreign;
 mod fork;
 mod free_memory;
 mod generation;
@@ -49,6 +50,7 @@ use serde::{Deserialize, Serialize};
 use cradle::Cradle;
 use decide::Balancing;
 use event::{Event, Source};
+use foreign::Onlooker;
 use meter::Meter;
 use oom::Oom;
 use overload::Shedding;
@@ -105,6 +107,7 @@ pub(crate) struct Pool {
     configured: Bounds,
     balancing: Balancing,
     meter: Meter,
+    onlooker: Onlooker,
     why: String,
     want: usize,
 
@@ -192,6 +195,7 @@ impl Pool {
             configured: plan.bounds,
             balancing: Balancing::by(plan.balance),
             meter: Meter::default(),
+            onlooker: Onlooker::default(),
             why: String::new(),
             want: 0,
             listeners: plan.listeners,

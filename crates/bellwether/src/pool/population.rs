@@ -206,7 +206,10 @@ impl Pool {
                 tracing::warn!(slot = index, pid, "a handler took too long, ending it: {name}");
             }
             let since = process.since;
+            let pid = process.pid;
             match process.signal(signal) {
+                // The kernel has just called it our child; it is ours until we reap it.
+                Delivery::Sent if signal == Signal::KILL => self.end_what_is_left_of(pid),
                 Delivery::Sent => {}
                 Delivery::NotOurs => self.not_ours(index, since),
                 Delivery::Later => slot.until = Some(clock::now() + Delivery::PAUSE),

@@ -52,6 +52,10 @@ pub(crate) struct Occupant {
     pub(crate) telemetry: TelemetryView,
     /// The last snapshot that made sense.
     pub(crate) seen: Snapshot,
+    /// Whether it is the warden of a program, which says nothing itself.
+    pub(crate) foreign: bool,
+    /// The processes of a program, its warden the first, as they were seen last.
+    pub(crate) family: Vec<Pid>,
     /// Why it could not start, in its own words.
     pub(crate) last_words: Option<String>,
     /// Whether this spawner has told it to leave.
@@ -107,6 +111,14 @@ impl Slot {
     pub(crate) fn pid(&self) -> Option<Pid> {
         Some(self.occupant.as_ref()?.process.as_ref()?.pid)
     }
+
+    /// Returns all processes of the handler, as far as they are known.
+    pub(crate) fn processes(&self) -> Vec<Pid> {
+        match &self.occupant {
+            Some(occupant) if !occupant.family.is_empty() => occupant.family.clone(),
+            _ => self.pid().into_iter().collect(),
+        }
+    }
 }
 
 impl Occupant {
@@ -122,6 +134,9 @@ impl Occupant {
 
     /// Reads the telemetry; `false` when it contradicts itself or what it said before.
     pub(crate) fn look(&mut self) -> bool {
+        if self.foreign {
+            return true;
+        }
         let now = self.telemetry.snapshot();
         if now.corrupt || now.contradicts(&self.seen) {
             return false;

@@ -27,6 +27,7 @@ use crate::handler::last_will::LastWill;
 use crate::handler::post::{Order, Post, Seat};
 use crate::handler::{Deadlines, Departure, Manner};
 use crate::notification::Notification;
+use crate::program::Ways;
 use crate::scoreboard::bell::{Bell, BellFiles};
 use crate::scoreboard::control::ControlPage;
 use crate::scoreboard::telemetry::Telemetry;
@@ -37,6 +38,9 @@ pub(crate) type Body = Box<dyn Fn(Post) -> Departure>;
 
 /// Loads the application; called in the template, never in the spawner.
 pub(crate) type Load = Box<dyn Fn() -> Result<Body, BoxError>>;
+
+/// How many threads of a program are asked for what they use of the processors.
+const MOST_THREADS: usize = 32;
 
 /// What every handler of a pool has in common.
 #[derive(Clone, Debug)]
@@ -49,6 +53,8 @@ pub(crate) struct Pattern {
     pub(crate) deadlines: Deadlines,
     /// How long a connection may wait in the buffer before it is late.
     pub(crate) slo_wait: Duration,
+    /// Where handlers are wardens of a program: what there is to know about it.
+    pub(crate) program: Option<Ways>,
     /// The limits of open descriptors as they were before the spawner raised them.
     pub(crate) descriptors: Rlimit,
     /// Descriptors that the application had opened before the server started.
@@ -59,6 +65,8 @@ impl Pattern {
     /// Returns how many threads a handler process has: behind each gate there is a runtime.
     pub(crate) const fn threads_of_a_handler(&self) -> usize {
         match self.manner {
+            // A program has as many as it likes.
+            _ if self.program.is_some() => MOST_THREADS,
             Manner::Serial => self.threads,
             Manner::Concurrent { .. } => 2 * self.threads,
         }
@@ -74,6 +82,7 @@ impl Pattern {
             orphan_grace: Duration::ZERO,
             deadlines: Deadlines::default(),
             slo_wait: Slo::default().wait(),
+            program: None,
             descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
             inherited: Vec::new(),
         }
@@ -246,7 +255,10 @@ impl<'a> Workshop<'a> {
         let pages = (telemetry, self.0.control.view(), Bell::of(self.0.bell));
         let (Ok(telemetry), Ok(control), Ok(bell)) = pages else { return Departure::NotStarted };
         let Asked { request: Request { number, .. }, channel, page, .. } = asked;
-        self.0.last_will.make(number, telemetry.clone());
+        // A warden is never stuck, and has more to end than itself.
+        if pattern.program.is_none() {
+            self.0.last_will.make(number, telemetry.clone());
+        }
         drop(page);
         let mut keep = self.0.kept();
         keep.extend([&channel, bell.rope(), bell.doorbell()].map(AsRawFd::as_raw_fd));
@@ -261,6 +273,7 @@ impl<'a> Workshop<'a> {
             listeners: std::mem::take(self.0.listeners),
             notification: pattern.notification,
             orphan_grace: pattern.orphan_grace,
+            orphan_limit: self.0.last_will.in_hand(),
             deadlines: pattern.deadlines,
             slo_wait: pattern.slo_wait,
             telemetry,

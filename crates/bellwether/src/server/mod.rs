@@ -18,9 +18,10 @@ use crate::balance::Rule;
 use crate::error::{BoxError, Result};
 #[cfg(feature = "tokio")]
 use crate::handler::{Connection, Shift, gate, gate::Terms};
-use crate::handler::{Handler, Manner, race};
+use crate::handler::{Handler, Manner, race, warden};
 use crate::notification::Notification;
 use crate::pool::template::Body;
+use crate::program::Program;
 use crate::spawner::Stopped;
 
 /// A server whose addresses are open and whose handlers do not exist yet.
@@ -168,6 +169,27 @@ impl Server {
                 Ok(body)
             }),
         )
+    }
+
+    /// Becomes a pool of handlers each of which is a program, unchanged.
+    ///
+    /// ```no_run
+    /// use bellwether::{Pass, Program, Server};
+    ///
+    /// let server = Server::builder().listen("127.0.0.1:8000").handlers(2).open()?;
+    /// let program = Program::new("php-cgi").pass(Pass::StandardInput);
+    /// server.with_program(program).run()?;
+    /// # Ok::<(), bellwether::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_program(self, program: Program) -> Pool {
+        let ways = program.ways;
+        let load = move || {
+            let program = program.clone();
+            let body: Body = Box::new(move |post| warden::live(&program, &post));
+            Ok(body)
+        };
+        Pool::of_program(self, Manner::Serial, ways, Box::new(load))
     }
 
     /// Serves with an asynchronous handler until the process is told to stop.

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::handler::Manner;
 use crate::pool::template::{Load, Pattern};
 use crate::pool::{Bounds, Plan};
+use crate::program::Ways;
 use crate::spawner::Stopped;
 
 /// Open addresses and a kind of handler for them.
@@ -19,11 +20,17 @@ pub struct Pool {
     pub(super) server: Server,
     load: Load,
     manner: Manner,
+    program: Option<Ways>,
 }
 
 impl Pool {
     pub(super) const fn new(server: Server, manner: Manner, load: Load) -> Self {
-        Self { server, manner, load }
+        Self { server, manner, load, program: None }
+    }
+
+    /// For handlers that are wardens of a program.
+    pub(super) const fn of_program(server: Server, manner: Manner, ways: Ways, load: Load) -> Self {
+        Self { server, manner, load, program: Some(ways) }
     }
 
     /// Serves until the process is told to stop.
@@ -44,6 +51,9 @@ impl Pool {
         let settings = self.server.settings;
         let mut listeners = self.server.listeners;
         listeners.iter_mut().for_each(Listener::claim_file);
+        if self.program.is_some() {
+            listeners.iter_mut().for_each(Listener::leave_alone);
+        }
         let (min, max) = settings.bounds.unwrap_or((settings.handlers, settings.handlers));
         Plan {
             name: self.server.pool_name,
@@ -56,6 +66,7 @@ impl Pool {
                 orphan_grace: settings.orphan_grace,
                 deadlines: settings.rules.deadlines,
                 slo_wait: settings.slo.wait(),
+                program: self.program,
                 descriptors: rustix::process::getrlimit(rustix::process::Resource::Nofile),
                 inherited,
             },

@@ -280,12 +280,17 @@ impl Spawner {
     /// Learns which children have ended, and how.
     fn reap(&mut self) {
         let mut bereaved = Vec::new();
-        while let Some((pid, status)) = process::reap() {
+        while let Some(pid) = process::ended() {
             // The birth of a process is told before its death can be seen; hear that first.
             if !self.pools.iter().any(|pool| pool.owns(pid)) {
                 self.pools.iter_mut().for_each(Pool::hear_births);
             }
-            match self.pools.iter().position(|pool| pool.owns(pid)) {
+            let owner = self.pools.iter().position(|pool| pool.owns(pid));
+            if let Some(index) = owner {
+                self.pools[index].end_what_is_left_of(pid);
+            }
+            let Some(status) = process::reap(pid) else { break };
+            match owner {
                 Some(index) => {
                     self.pools[index].ended(pid, status);
                     bereaved.push(index);

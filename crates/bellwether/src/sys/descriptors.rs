@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 
 /// Returns the numbers of all open descriptors above 2, in order.
@@ -73,6 +73,30 @@ pub(crate) fn survive_exec(numbers: &[RawFd], survive: bool) {
         // SAFETY: F_SETFD changes a flag; a number that is not open is answered with EBADF.
         unsafe { libc::fcntl(fd, libc::F_SETFD, flags) };
     }
+}
+
+/// Makes copies of descriptors at the numbers from `first` on that survive the next `execve`.
+///
+/// Only for a process that is about to become another program: whatever was at these numbers is
+/// closed, but for `keep`, which may get another number. Returns it as it is now, closed by `execve`.
+pub(crate) fn arrange(
+    sources: &[BorrowedFd<'_>],
+    first: RawFd,
+    keep: BorrowedFd<'_>,
+) -> io::Result<OwnedFd> {
+    let end = first.saturating_add(RawFd::try_from(sources.len()).unwrap_or(RawFd::MAX));
+    // None of the copies lies where another is to go.
+    let aside = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, end);
+    let sources = sources.iter().map(|fd| aside(*fd)).collect::<Result<Vec<_>, _>>()?;
+    let keep = aside(keep)?;
+    for (source, number) in sources.iter().zip(first..) {
+        // SAFETY: dup2 makes a copy without FD_CLOEXEC and closes what had the number; by the
+        // contract nobody in this process relies on that any more.
+        if unsafe { libc::dup2(source.as_raw_fd(), number) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(keep)
 }
 
 /// Closes every descriptor above 2 but those given.

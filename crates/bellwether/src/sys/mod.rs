@@ -9,10 +9,13 @@
 pub(crate) mod clock;
 pub(crate) mod descriptors;
 pub(crate) mod exec;
+pub(crate) mod inet_diag;
 pub(crate) mod memory;
 pub(crate) mod parent;
 pub(crate) mod poller;
 pub(crate) mod process;
+pub(crate) mod seccomp;
 pub(crate) mod signal;
+pub(crate) mod sock_diag;
 pub(crate) mod socket;
 pub(crate) mod unix_diag;

@@ -63,9 +63,23 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Reaps one child that has ended, if there is one.
-pub(crate) fn reap() -> Option<(Pid, WaitStatus)> {
-    rustix::process::wait(WaitOptions::NOHANG).ok().flatten()
+/// Returns a child that has ended and was not reaped yet: its number is still nobody else's.
+pub(crate) fn ended() -> Option<Pid> {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let look = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the kernel writes a siginfo_t where there is room for one; WNOWAIT changes nothing.
+    let answer = unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), look) };
+    // SAFETY: all-zero bytes are a valid siginfo_t, and the kernel has written a valid one if any.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: after waitid the field says whose state has changed; zero: nobody's (waitid(2)).
+    let pid = unsafe { info.si_pid() };
+    if answer == 0 { Pid::from_raw(pid) } else { None }
+}
+
+/// Reaps a child that has ended.
+pub(crate) fn reap(pid: Pid) -> Option<WaitStatus> {
+    let reaped = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
+    reaped.ok().flatten().map(|(_, status)| status)
 }
 
 /// Waits until a child of this process has ended.

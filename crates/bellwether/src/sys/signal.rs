@@ -4,6 +4,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
 
+use rustix::process::Pid;
+
 /// The signals that the process turns into readable values.
 pub(crate) const WATCHED: [i32; 7] = [
     libc::SIGTERM,
@@ -76,11 +78,17 @@ impl Signals {
 
     /// Returns the next pending signal, if there is one.
     pub(crate) fn next(&self) -> Option<i32> {
+        self.next_with_sender().map(|(signal, _)| signal)
+    }
+
+    /// Returns the next pending signal and who sent it, if that was a process.
+    pub(crate) fn next_with_sender(&self) -> Option<(i32, Option<Pid>)> {
         let mut record = [0u8; size_of::<libc::signalfd_siginfo>()];
         let read = rustix::io::read(&self.0, &mut record).ok()?;
-        // ssi_signo is the first field of the record (signalfd(2)).
-        let number: [u8; 4] = record.get(..4)?.try_into().ok()?;
-        (read == record.len()).then(|| i32::from_ne_bytes(number))
+        let number = |at: usize| Some(i32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?));
+        let signal = number(std::mem::offset_of!(libc::signalfd_siginfo, ssi_signo))?;
+        let sender = number(std::mem::offset_of!(libc::signalfd_siginfo, ssi_pid))?;
+        (read == record.len()).then(|| (signal, Pid::from_raw(sender)))
     }
 }
 
@@ -107,6 +115,18 @@ pub(crate) fn clean_slate() {
         dispose(signal, libc::SIG_DFL);
     }
     let _ = mask(libc::SIG_UNBLOCK, &set_of(&WATCHED));
+}
+
+/// Ends this process by a signal, or by its number as a shell would say it.
+pub(crate) fn die_of(signal: i32) -> ! {
+    // Whoever dies of it first has left its memory; ours says nothing.
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    dispose(signal, libc::SIG_DFL);
+    let _ = unblock(signal);
+    // SAFETY: raise sends a signal to this thread, whose disposition is the default.
+    unsafe { libc::raise(signal) };
+    super::process::exit_now(128 + signal)
 }
 
 /// Lets a signal through to the calling thread, and to those that it starts.

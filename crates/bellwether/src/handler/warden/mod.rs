@@ -1,0 +1,327 @@
+//! The handler of a program: a small process that starts the program and says for it what handlers
+//! say for themselves.
+//!
+//! Program and warden are one process group, led by the warden. So the spawner has to know nothing
+//! about programs: a warden is ready when its program is, finishes when it is told to by stopping
+//! the program, and ends as the program ended. Whatever may take its time (a call that the program
+//! makes, a program that does not end) takes the time of a process that has no other work.
+
+mod ending;
+mod notices;
+mod parting;
+mod start;
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+
+use super::Departure;
+use super::post::{Order, Post};
+use crate::program::adopt::{Adopter, Seen};
+use crate::program::family::Family;
+use crate::program::readiness::{Waits, how_it_waits};
+use crate::program::{Program, Ready};
+use crate::sys::clock;
+use crate::sys::signal::Signals;
+use notices::{Notice, Notices};
+use parting::Search;
+
+/// How soon it is looked again whether a program is ready, or a buffer empty: at first, and later.
+const SOON: Duration = Duration::from_millis(5);
+const LATER: Duration = Duration::from_millis(50);
+
+/// After this time a program counts as ready of which nothing can be seen.
+const UNSEEN: Duration = Duration::from_secs(1);
+
+/// What a warden is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The program is not ready yet.
+    Starting,
+    /// It serves.
+    Serving,
+    /// It serves until nothing waits any more.
+    Emptying,
+    /// It serves until it has nothing in hand, but not for long.
+    Parting,
+    /// It was told to finish what it has and end.
+    Stopping,
+}
+
+/// The keeper of one program.
+struct Warden<'a> {
+    program: &'a Program,
+    post: &'a Post,
+    /// The process that was started; whatever else belongs to the program descends from it.
+    main: Pid,
+    /// How that process has ended.
+    ended: Option<WaitStatus>,
+    signals: Signals,
+    notices: Option<Notices>,
+    /// By what the listeners are known in other processes.
+    inodes: Vec<u64>,
+    /// Where it is to be adopted: what answers its calls.
+    adopter: Option<Adopter>,
+    /// What it did that explains why it is not ready.
+    seen: Vec<String>,
+    stage: Stage,
+    since: Duration,
+    /// While it parts: the search for a good moment.
+    search: Search,
+    /// Whether the spawner can still say something.
+    hears: bool,
+    /// Where the spawner has died: when the program is told to end, or is ended.
+    orphaned: Option<Duration>,
+}
+
+/// Runs the program of a handler until it has ended.
+pub(crate) fn live(program: &Program, post: &Post) -> Departure {
+    match Warden::start(program, post) {
+        Ok(warden) => warden.keep(),
+        Err(problem) => post.not_started(&problem.into()),
+    }
+}
+
+impl Warden<'_> {
+    fn keep(mut self) -> Departure {
+        loop {
+            let all_ended = self.reap();
+            match self.ended {
+                // What it has started may still finish what it has.
+                Some(status) if all_ended || self.stage != Stage::Stopping => {
+                    return self.end(status, all_ended);
+                }
+                _ => {}
+            }
+            self.proceed(clock::now());
+            self.wait();
+        }
+    }
+
+    /// Learns who has ended of the program; returns whether all have.
+    fn reap(&mut self) -> bool {
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) if pid == self.main => self.ended = Some(status),
+                Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+                Ok(None) => return false,
+                // No children (ECHILD).
+                Err(_) => return true,
+            }
+        }
+    }
+
+    /// Does what it is time for.
+    fn proceed(&mut self, now: Duration) {
+        if self.stage == Stage::Starting && self.is_ready(now) {
+            self.become_ready();
+        }
+        if self.stage == Stage::Emptying && !self.post.requests_wait() {
+            self.enter(Stage::Parting);
+        }
+        if self.stage == Stage::Parting {
+            self.part(now);
+        }
+        if self.orphaned.is_some_and(|until| until <= now) {
+            self.end_without_spawner(now);
+        }
+    }
+
+    fn is_ready(&self, now: Duration) -> bool {
+        match self.program.ways.ready {
+            Ready::After(time) => now.saturating_sub(self.since) >= time,
+            Ready::Notify => false,
+            Ready::Auto | Ready::Accept => self.waits(),
+        }
+    }
+
+    fn become_ready(&mut self) {
+        if self.stage == Stage::Starting {
+            self.enter(Stage::Serving);
+            self.post.ready();
+        }
+    }
+
+    /// Tells whether the word of the program is enough.
+    const fn believes(&self) -> bool {
+        matches!(self.program.ways.ready, Ready::Auto | Ready::Notify)
+    }
+
+    /// Tells whether the program waits at one of the addresses, as far as can be seen.
+    fn waits(&self) -> bool {
+        match how_it_waits(&family(), &self.inodes) {
+            Some(Waits::Poll | Waits::Accept | Waits::Epoll) => true,
+            // Nothing can be seen: most are ready by then, and requests wait for the others.
+            Some(Waits::Unknown) => clock::now().saturating_sub(self.since) >= UNSEEN,
+            Some(Waits::Holds) | None => false,
+        }
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        (self.stage, self.since) = (stage, clock::now());
+    }
+
+    /// Tells the program to finish what it has and end.
+    fn stop(&mut self) {
+        self.enter(Stage::Stopping);
+        signal_all(self.stop_signal());
+        self.release();
+    }
+
+    fn stop_signal(&self) -> Signal {
+        Signal::from_named_raw(self.program.ways.stop).unwrap_or(Signal::TERM)
+    }
+
+    /// Waits until something happens or it is time for something.
+    fn wait(&mut self) {
+        let Some([signals, channel, notices, calls]) = self.poll() else { return };
+        if calls.intersects(PollFlags::IN | PollFlags::HUP) {
+            self.answer_calls();
+        }
+        if signals.contains(PollFlags::IN) {
+            self.hear_signals();
+        }
+        if notices.contains(PollFlags::IN) {
+            self.hear_notices();
+        }
+        if channel.intersects(PollFlags::RDHUP | PollFlags::HUP) {
+            self.hear_the_last();
+        } else if channel.contains(PollFlags::IN) {
+            // A nudge; programs look for themselves.
+            self.post.hear();
+        }
+    }
+
+    /// Returns what happened to signals, channel, notices and calls.
+    fn poll(&self) -> Option<[PollFlags; 4]> {
+        let limit = self.patience().map(|patience| Timespec {
+            tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: patience.subsec_nanos().into(),
+        });
+        let channel = self.hears.then(|| self.post.channel.as_fd());
+        let notices = self.notices.as_ref().map(AsFd::as_fd);
+        let calls = self.adopter.as_ref().map(AsFd::as_fd);
+        let sources = [Some(self.signals.as_fd()), channel, notices, calls];
+        let mut polled: Vec<PollFd<'_>> = sources
+            .iter()
+            .flatten()
+            .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN | PollFlags::RDHUP))
+            .collect();
+        rustix::event::poll(&mut polled, limit.as_ref()).ok()?;
+        let mut seen = polled.iter().map(PollFd::revents);
+        // What is not there is passed over, as it was when they were put together.
+        Some(sources.map(|it| it.and_then(|_| seen.next()).unwrap_or(PollFlags::empty())))
+    }
+
+    /// Returns how long nothing need happen until there is something to do.
+    fn patience(&self) -> Option<Duration> {
+        let now = clock::now();
+        let look = match self.stage {
+            Stage::Starting | Stage::Emptying => {
+                Some((now.saturating_sub(self.since) / 8).clamp(SOON, LATER))
+            }
+            Stage::Parting => Some(self.search.pause()),
+            Stage::Serving | Stage::Stopping => None,
+        };
+        let orphaned = self.orphaned.map(|until| until.saturating_sub(now));
+        look.into_iter().chain(orphaned).min()
+    }
+
+    fn hear_signals(&mut self) {
+        let own = rustix::process::getpid();
+        while let Some((signal, sender)) = self.signals.next_with_sender() {
+            if signal == libc::SIGTERM && Some(own) != sender {
+                self.hurry();
+            }
+        }
+    }
+
+    /// The spawner has lost its patience.
+    fn hurry(&mut self) {
+        if self.stage == Stage::Stopping {
+            // What it was told was not heard; this most programs understand.
+            signal_all(Signal::TERM);
+        } else {
+            self.stop();
+        }
+    }
+
+    fn hear_notices(&mut self) {
+        let Some(notices) = &self.notices else { return };
+        for notice in notices.heard() {
+            match notice {
+                Notice::Ready if self.believes() => self.become_ready(),
+                Notice::Ready | Notice::Stopping => {}
+            }
+        }
+    }
+
+    /// Answers the calls that the program has made to open an address of its own.
+    fn answer_calls(&mut self) {
+        let Some(adopter) = &self.adopter else { return };
+        for seen in adopter.attend(&self.post.listeners) {
+            match seen {
+                Seen::Adopted { listener, nonblocking: true, .. } => self.do_not_block(listener),
+                Seen::Listening { .. } if self.program.ways.ready != Ready::Notify => {
+                    self.become_ready();
+                }
+                Seen::Adopted { .. } | Seen::Listening { .. } | Seen::Spared { .. } => {}
+                Seen::Elsewhere { address, .. } => {
+                    self.explain(format!("it listens at {address}, which is not its address here"));
+                }
+                Seen::Failed { why } => self.explain(why),
+                Seen::Over => self.adopter = None,
+            }
+        }
+    }
+
+    /// Its own socket was so, and one of ours is in its place.
+    fn do_not_block(&self, listener: usize) {
+        let Some(listener) = self.post.listeners.get(listener) else { return };
+        if let Ok(flags) = rustix::fs::fcntl_getfl(listener) {
+            let _ = rustix::fs::fcntl_setfl(listener, flags | OFlags::NONBLOCK);
+        }
+    }
+
+    /// Tells the spawner what may be the reason should the program never be ready.
+    fn explain(&mut self, why: String) {
+        if self.stage == Stage::Starting && self.seen.len() < 4 && !self.seen.contains(&why) {
+            self.seen.push(why);
+            self.post.say_why_not(&self.seen.join(", "));
+        }
+    }
+
+    /// The channel has closed: with an order, or because the spawner has died.
+    fn hear_the_last(&mut self) {
+        self.hears = false;
+        match self.post.order_at_the_end() {
+            Order::Serve => {
+                self.orphaned = Some(clock::now().saturating_add(self.post.orphan_grace))
+            }
+            Order::Leave if self.stage == Stage::Serving => self.enter(Stage::Parting),
+            Order::Empty | Order::Finish if self.stage == Stage::Serving => {
+                self.enter(Stage::Emptying);
+            }
+            // Who is not ready yet serves nobody.
+            _ if self.stage == Stage::Starting => self.stop(),
+            _ => {}
+        }
+    }
+}
+
+/// Sends a signal to all that belongs to the program.
+///
+/// It comes back to us, who are of the same group, and is told apart by its sender.
+fn signal_all(signal: Signal) {
+    let _ = rustix::process::kill_process_group(rustix::process::getpid(), signal);
+}
+
+/// Returns the processes of the program, without ourselves.
+fn family() -> Vec<Pid> {
+    let own = rustix::process::getpid();
+    let family = Family::of(own);
+    family.pids().iter().copied().filter(|pid| *pid != own).collect()
+}

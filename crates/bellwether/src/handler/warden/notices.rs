@@ -1,0 +1,117 @@
+//! What a program says about itself, if it does: the protocol of sd_notify(3).
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::sockopt::set_socket_passcred;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix,
+    SocketFlags, SocketType,
+};
+use rustix::process::{Pid, getpgid, getpid};
+
+/// What a program can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// `READY=1`: it serves.
+    Ready,
+    /// `STOPPING=1`: it ends by itself.
+    Stopping,
+}
+
+/// The socket on which a program is heard.
+pub(super) struct Notices {
+    socket: OwnedFd,
+    name: String,
+}
+
+/// The longest message that is read; what is beyond it is not for us.
+const LONGEST: usize = 4096;
+
+impl Notices {
+    /// Opens a socket with a name of our own, that needs no file.
+    pub(super) fn open() -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+        set_socket_passcred(&socket, true)?;
+        let name = format!("bellwether/notify/{}", getpid().as_raw_pid());
+        rustix::net::bind(&socket, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?;
+        Ok(Self { socket, name: format!("@{name}") })
+    }
+
+    /// Returns what `NOTIFY_SOCKET` is to be.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns what was said by processes of our own group; anybody can send, few are believed.
+    pub(super) fn heard(&self) -> Vec<Notice> {
+        let mut heard = Vec::new();
+        let mut words = [0; LONGEST];
+        while let Some((length, sender)) = self.receive(&mut words) {
+            let own = getpgid(None).ok();
+            let group = sender.and_then(|pid| getpgid(Some(pid)).ok());
+            if group.is_some() && group == own {
+                heard.extend(notices(words.get(..length).unwrap_or_default()));
+            }
+        }
+        heard
+    }
+
+    fn receive(&self, words: &mut [u8]) -> Option<(usize, Option<Pid>)> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let parts = &mut [io::IoSliceMut::new(words)];
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        let received = rustix::net::recvmsg(&self.socket, parts, &mut control, flags).ok()?;
+        let sender = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmCredentials(sender) => Some(sender.pid),
+            _ => None,
+        });
+        Some((received.bytes, sender))
+    }
+}
+
+impl AsFd for Notices {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Reads assignments, one a line; what is not known is for others.
+fn notices(words: &[u8]) -> impl Iterator<Item = Notice> {
+    words.split(|byte| *byte == b'\n').filter_map(|line| match line {
+        b"READY=1" => Some(Notice::Ready),
+        b"STOPPING=1" => Some(Notice::Stopping),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_understood_and_a_stranger_is_not_believed() {
+        let notices = Notices::open().unwrap();
+        let name = notices.name().trim_start_matches('@').to_owned();
+        let client = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).unwrap();
+        let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).unwrap();
+        let say = |words: &str| {
+            rustix::net::sendto(
+                &client,
+                words.as_bytes(),
+                rustix::net::SendFlags::empty(),
+                &address,
+            )
+            .unwrap();
+        };
+        say("STATUS=hello\nREADY=1\n");
+        say("X=1");
+        say("STOPPING=1");
+        assert_eq!(notices.heard(), [Notice::Ready, Notice::Stopping]);
+        assert_eq!(notices.heard(), []);
+        assert_eq!(super::notices(b"READY=0\nREADY=11\n\xff=\x00").count(), 0);
+    }
+}

@@ -1,0 +1,126 @@
+//! Telling a program to end at a moment when it has nothing in hand.
+//!
+//! Many programs drop what they have when they are told to end, and some end at once. So the
+//! program is held for a moment (SIGSTOP) in which the others take what comes, goes on to finish
+//! what it has, and is held again before it can have much more. When it has no connection as it
+//! is held, the signal to end is the first thing that it finds when it goes on.
+
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+
+use super::{Stage, Warden, family, signal_all};
+use crate::program::family::Family;
+use crate::program::in_hand::{Entrance, Homes};
+use crate::sys::clock;
+
+/// How long a moment is looked for; then it is told all the same, as some connections stay for long.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// For how long it is held, if it has something in hand.
+const HELD: Duration = Duration::from_millis(5);
+/// How long it then goes on: at first, and at last.
+const SHORT: Duration = Duration::from_micros(300);
+const LONG: Duration = Duration::from_millis(100);
+/// How often a process is asked whether it has stopped: it does so when it next leaves the kernel.
+const LOOKS: usize = 200;
+
+/// How far the search for a good moment is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Search {
+    held: bool,
+    /// Until when it is as it is.
+    until: Duration,
+    /// How long it goes on next time.
+    run: Duration,
+}
+
+impl Search {
+    pub(super) const fn new() -> Self {
+        Self { held: false, until: Duration::ZERO, run: SHORT }
+    }
+
+    pub(super) fn pause(&self) -> Duration {
+        self.until.saturating_sub(clock::now())
+    }
+}
+
+impl Warden<'_> {
+    /// Tells the program to end if this is a good moment, or the last.
+    pub(super) fn part(&mut self, now: Duration) {
+        if now < self.search.until {
+            return;
+        }
+        let others = family();
+        if self.search.held {
+            tell(&others, Signal::CONT);
+            let run = self.search.run;
+            self.search = Search { held: false, until: now + run, run: (run * 3 / 2).min(LONG) };
+        } else if now.saturating_sub(self.since) >= PATIENCE {
+            tracing::debug!(
+                slot = self.post.seat.slot,
+                "the program is told to end though it serves"
+            );
+            self.stop();
+        } else {
+            tell(&others, Signal::STOP);
+            if others.iter().all(|pid| has_stopped(*pid)) && self.has_nothing() {
+                others.iter().for_each(|pid| forbid_to_accept(*pid));
+                signal_all(self.stop_signal());
+                tell(&others, Signal::CONT);
+                let ms = now.saturating_sub(self.since).as_millis();
+                tracing::debug!(
+                    slot = self.post.seat.slot,
+                    ms,
+                    "the program ends with nothing in hand"
+                );
+                self.enter(Stage::Stopping);
+            } else {
+                self.search = Search { held: true, until: clock::now() + HELD, ..self.search };
+            }
+        }
+    }
+
+    /// Lets a program go on that is held.
+    pub(super) fn release(&mut self) {
+        if std::mem::take(&mut self.search.held) {
+            tell(&family(), Signal::CONT);
+        }
+    }
+
+    fn has_nothing(&self) -> bool {
+        let all = Family::of(rustix::process::getpid());
+        let entrances: Vec<_> = self.post.listeners.iter().flat_map(Entrance::of).collect();
+        let counts = Homes::default().accepted(&entrances, std::slice::from_ref(&all));
+        counts.is_ok_and(|counts| counts == [0])
+    }
+}
+
+/// Lets a process open nothing more, so that accept(2) fails before it takes a connection (EMFILE).
+///
+/// Not every program hears the signal to end before it looks for the next connection.
+fn forbid_to_accept(pid: Pid) {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    // Where that is not allowed (a set-user-id program), it takes its chance.
+    let _ = rustix::process::prlimit(Some(pid), Resource::Nofile, none);
+}
+
+/// Sends a signal to each of these: to the group we would send it to ourselves, too.
+fn tell(family: &[Pid], signal: Signal) {
+    for pid in family {
+        // They are our descendants, and those that have ended are reaped by us or by theirs.
+        let _ = rustix::process::kill_process(*pid, signal);
+    }
+}
+
+/// Waits until a process has stopped, a few microseconds; one that has ended has, too.
+fn has_stopped(pid: Pid) -> bool {
+    (0..LOOKS).any(|look| {
+        if look > 0 {
+            rustix::thread::sched_yield();
+        }
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name before it may contain anything, parentheses included (proc_pid_stat(5)).
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        matches!(state, None | Some('T' | 't' | 'Z' | 'X'))
+    })
+}

@@ -1,0 +1,110 @@
+//! Starting a program: its process, and its words if it does not become one.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::Signal;
+
+use super::notices::Notices;
+use super::parting::Search;
+use super::{Stage, Warden};
+use crate::address::Listener;
+use crate::handler::Departure;
+use crate::handler::post::Post;
+use crate::program::adopt::{Adopter, passing};
+use crate::program::launch::{self, Place};
+use crate::program::{Pass, Program};
+use crate::sys::clock;
+use crate::sys::process::{self, Fork};
+use crate::sys::signal::{self, Signals};
+
+impl<'a> Warden<'a> {
+    /// Starts the program; an error says why it does not run.
+    pub(super) fn start(program: &'a Program, post: &'a Post) -> Result<Self, String> {
+        let refused = |error: io::Error| format!("a program cannot be started: {error}");
+        rustix::process::setpgid(None, None).map_err(|errno| refused(errno.into()))?;
+        // Whatever the program leaves behind comes to us, so that we know when all of it has ended.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .map_err(|errno| refused(errno.into()))?;
+        // Without it a program cannot say that it is ready, which can still be seen.
+        let notices = Notices::open().ok();
+        let signals = Signals::open().map_err(refused)?;
+        let (ours, theirs) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(|errno| refused(errno.into()))?;
+        let main = match process::fork().map_err(refused)? {
+            Fork::Parent(main) => main,
+            Fork::Child => {
+                drop(ours);
+                become_program(program, post, notices.as_ref(), theirs)
+            }
+        };
+        drop(theirs);
+        let adopter = match program.ways.pass {
+            Pass::Adopt => adopter(&ours),
+            _ => None,
+        };
+        let mut words = String::new();
+        // The end comes when the program runs.
+        File::from(ours).take(4096).read_to_string(&mut words).map_err(refused)?;
+        if !words.is_empty() {
+            process::wait_for(main);
+            return Err(words.trim().into());
+        }
+        let (stage, since) = (Stage::Starting, clock::now());
+        Ok(Self {
+            program,
+            post,
+            main,
+            ended: None,
+            signals,
+            notices,
+            inodes: post.listeners.iter().filter_map(inode).collect(),
+            adopter,
+            seen: Vec::new(),
+            stage,
+            since,
+            search: Search::new(),
+            hears: true,
+            orphaned: None,
+        })
+    }
+}
+
+fn inode(listener: &Listener) -> Option<u64> {
+    rustix::fs::fstat(listener).ok().map(|it| it.st_ino)
+}
+
+/// Waits for what the calls of the program are heard by; without it there are words instead.
+fn adopter(channel: &OwnedFd) -> Option<Adopter> {
+    let mut polled = [PollFd::new(channel, PollFlags::IN)];
+    while let Err(rustix::io::Errno::INTR) = rustix::event::poll(&mut polled, None) {}
+    passing::receive(channel.as_fd()).ok().flatten().map(Adopter::new)
+}
+
+/// In a new process: becomes the program, or says why not.
+fn become_program(program: &Program, post: &Post, notices: Option<&Notices>, warden: OwnedFd) -> ! {
+    // Should the warden be killed, nobody is left who could stop it.
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    signal::clean_slate();
+    let place = Place {
+        slot: post.seat.slot,
+        generation: post.seat.generation,
+        listeners: &post.listeners,
+        notify: notices.map(Notices::name),
+        channel: &warden,
+    };
+    let failure = launch::exec(program, &place);
+    if let Ok(channel) = failure.channel {
+        // What would have been read in the place of a descriptor is blank.
+        let _ = File::from(channel).write_all(format!(" {}", failure.problem).as_bytes());
+    }
+    process::exit_now(Departure::NotStarted.code())
+}

@@ -1,0 +1,133 @@
+//! What programs have in hand, which do not say it themselves: seen from outside, and noted as if
+//! they had said it.
+
+use std::time::Duration;
+
+use rustix::process::Pid;
+
+use super::Pool;
+use super::life::State;
+use super::slot::Slot;
+use crate::handler::Manner;
+use crate::program::Serves;
+use crate::program::family::{Census, Family};
+use crate::program::habits::{Habits, Kind};
+use crate::program::in_hand::{Entrance, Homes};
+use crate::program::readiness::waiting;
+use crate::scoreboard::telemetry::Snapshot;
+use crate::sys::clock;
+
+/// The shortest time from one look to the next.
+const SOONEST: Duration = Duration::from_millis(5);
+/// A look costs at most one part in so many of the time.
+const PARTS: u32 = 20;
+/// How many connections a program is taken to serve at once that serves several.
+const MANY: usize = 1000;
+
+/// What is known of the programs of a pool.
+#[derive(Debug, Default)]
+pub(super) struct Onlooker {
+    homes: Homes,
+    habits: Habits,
+    /// By what the listeners are known in other processes.
+    inodes: Vec<u64>,
+    next: Duration,
+}
+
+impl Pool {
+    /// Looks at what the programs have in hand, unless that was seen a moment ago.
+    pub(super) fn observe_programs(&mut self) {
+        let began = clock::now();
+        let Some(ways) = self.pattern.program.filter(|_| began >= self.onlooker.next) else {
+            return;
+        };
+        let lives = |slot: &&Slot| matches!(slot.state, State::Serving | State::Leaving);
+        let wardens: Vec<Pid> = self.slots.iter().filter(lives).filter_map(Slot::pid).collect();
+        if !wardens.is_empty() {
+            self.look_at_families(&wardens, ways.serves);
+        }
+        let took = clock::now().saturating_sub(began);
+        self.onlooker.next = began + (took * PARTS).max(SOONEST);
+    }
+
+    fn look_at_families(&mut self, wardens: &[Pid], serves: Serves) {
+        let census = Census::take();
+        let families: Vec<Family> = wardens.iter().map(|pid| census.family(*pid)).collect();
+        // A listener that was opened anew has another inode.
+        self.onlooker.inodes = self.listeners.iter().filter_map(inode).collect();
+        let entrances: Vec<_> = self.listeners.iter().flat_map(Entrance::of).collect();
+        // Without sock_diag nobody is ever seen to be busy; the depth of the buffer still counts.
+        let Ok(counts) = self.onlooker.homes.accepted(&entrances, &families) else { return };
+        let kind = match serves {
+            Serves::Auto => self.learn_the_kind(&families, &counts),
+            Serves::Serial => Kind::Serial,
+            Serves::Concurrent => Kind::Concurrent,
+        };
+        self.pattern.manner = match kind {
+            // As long as nothing is known, every connection may need a handler.
+            Kind::Serial | Kind::Unknown => Manner::Serial,
+            Kind::Concurrent => Manner::Concurrent { partable: false, room: MANY },
+        };
+        let is_serial = kind != Kind::Concurrent;
+        for (family, open) in families.into_iter().zip(counts) {
+            let own = |slot: &&mut Slot| slot.pid() == Some(family.leader());
+            let Some(slot) = self.slots.iter_mut().find(own) else { continue };
+            let Some(occupant) = &mut slot.occupant else { continue };
+            let busy = usize::from(is_serial && open > 0);
+            occupant.seen = seen(&occupant.seen, open as u64, busy);
+            occupant.family = family.pids().to_vec();
+        }
+    }
+
+    /// Finds out whether the program serves one connection at a time or many.
+    fn learn_the_kind(&mut self, families: &[Family], counts: &[usize]) -> Kind {
+        let Onlooker { habits, inodes, .. } = &mut self.onlooker;
+        if habits.kind() == Kind::Unknown {
+            // All are alike; whoever has most in hand shows most.
+            let most = families.iter().zip(counts).max_by_key(|(_, count)| **count);
+            if let Some((family, count)) = most {
+                // The first is the warden.
+                let own = family.pids().get(1..).unwrap_or_default();
+                habits.observe(waiting(own, inodes), *count);
+            }
+        }
+        habits.kind()
+    }
+}
+
+fn inode(listener: &crate::address::Listener) -> Option<u64> {
+    rustix::fs::fstat(listener).ok().map(|it| it.st_ino)
+}
+
+/// What a program would say; connections that came and went between two looks are not known.
+fn seen(before: &Snapshot, open: u64, busy: usize) -> Snapshot {
+    let came = open.saturating_sub(before.open);
+    let went = before.open.saturating_sub(open);
+    let wins = before.wins + came;
+    Snapshot {
+        idle: 1 - busy,
+        busy,
+        open,
+        wins,
+        wakeups: wins,
+        requests: wins,
+        completed: before.completed + went,
+        ..Snapshot::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_seen_adds_up() {
+        let mut now = Snapshot::default();
+        for (open, busy) in [(0, 0), (3, 1), (1, 1), (0, 0), (2, 1)] {
+            now = seen(&now, open, busy);
+            assert_eq!(now.wins, now.completed + now.open);
+            assert_eq!((now.open, now.idle + now.busy), (open, 1));
+        }
+        assert_eq!((now.wins, now.requests), (5, 5));
+    }
+}

@@ -1,0 +1,121 @@
+//! Becoming the program: the last steps of a process that is a handler of ours no more.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use super::adopt::passing;
+use super::{Pass, Program};
+use crate::address::Listener;
+use crate::sys::descriptors;
+
+/// Where a program is to serve.
+pub(crate) struct Place<'a> {
+    pub(crate) slot: usize,
+    pub(crate) generation: u64,
+    pub(crate) listeners: &'a [Listener],
+    /// Where it may say how it is, if anywhere.
+    pub(crate) notify: Option<&'a str>,
+    /// The way to whoever starts it; it closes when the program runs.
+    pub(crate) channel: &'a OwnedFd,
+}
+
+/// The first descriptor that systemd passes (SD_LISTEN_FDS_START).
+const FIRST: RawFd = 3;
+
+/// Variables by which others tell programs of descriptors and sockets, which are not for this one.
+const NOT_FOR_IT: [&str; 8] = [
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "LISTEN_PIDFDID",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "MAINPID",
+];
+
+/// Why a process did not become a program, and the way to whoever starts it as it is now.
+pub(crate) struct Failure {
+    pub(crate) problem: String,
+    pub(crate) channel: io::Result<OwnedFd>,
+}
+
+/// Replaces this process by a program; returns only to say why not.
+pub(crate) fn exec(program: &Program, place: &Place<'_>) -> Failure {
+    let name = program.file.to_string_lossy();
+    let mut command = Command::new(&program.file);
+    command.args(&program.arguments);
+    for name in NOT_FOR_IT {
+        command.env_remove(name);
+    }
+    if let Some(socket) = place.notify {
+        command.env("NOTIFY_SOCKET", socket);
+    }
+    command.env("BELLWETHER_SLOT", place.slot.to_string());
+    command.env("BELLWETHER_GENERATION", place.generation.to_string());
+    let channel = match settle_in(program, place, &mut command) {
+        Ok(channel) => channel,
+        Err(error) => {
+            let problem = format!("`{name}` cannot be given its addresses: {error}");
+            return Failure { problem, channel: place.channel.try_clone() };
+        }
+    };
+    for (name, value) in &program.environment {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if let Some(folder) = &program.folder {
+        command.current_dir(folder);
+    }
+    if let Some((user, group)) = program.user {
+        command.uid(user).gid(group);
+    }
+    let error = command.exec();
+    Failure { problem: format!("cannot run `{name}`: {}", hint(&error)), channel: Ok(channel) }
+}
+
+/// What to try against a refusal.
+fn hint(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("{error}; is it installed, and is its folder in PATH?"),
+        io::ErrorKind::PermissionDenied => format!("{error}; may it be executed (chmod +x)?"),
+        _ => error.to_string(),
+    }
+}
+
+/// Gives the process the addresses.
+///
+/// Returns the way to whoever starts it, which may have had to make room.
+fn settle_in(program: &Program, place: &Place<'_>, command: &mut Command) -> io::Result<OwnedFd> {
+    let listeners: Vec<BorrowedFd<'_>> = place.listeners.iter().map(AsFd::as_fd).collect();
+    match program.ways.pass {
+        Pass::ListenFds => {
+            let names: Vec<_> = (0..listeners.len()).map(|i| format!("listener-{i}")).collect();
+            command.env("LISTEN_FDS", listeners.len().to_string());
+            // The process stays the same when it becomes the program.
+            command.env("LISTEN_PID", std::process::id().to_string());
+            command.env("LISTEN_FDNAMES", names.join(":"));
+            descriptors::arrange(&listeners, FIRST, place.channel.as_fd())
+        }
+        Pass::Descriptors(first) => {
+            descriptors::arrange(&listeners, first.max(FIRST), place.channel.as_fd())
+        }
+        Pass::Adopt => {
+            passing::submit(place.channel.as_fd())
+                .map_err(|error| io::Error::other(passing::why_not(&error)))?;
+            place.channel.try_clone()
+        }
+        Pass::StandardInput => {
+            let [listener] = listeners[..] else {
+                let problem = "a program that serves its standard input has exactly one address";
+                return Err(io::Error::other(problem));
+            };
+            rustix::stdio::dup2_stdin(listener)?;
+            place.channel.try_clone()
+        }
+    }
+}

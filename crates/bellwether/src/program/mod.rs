@@ -1,0 +1,192 @@
+//! Any executable as a handler: how it is started, what it is given, what can be seen of it.
+//!
+//! A [`Program`] is what its owner says of it; [`launch`] turns a fresh process into it, with the
+//! addresses in hand as [`Pass`] says; [`adopt`] puts them in the place of sockets that it binds
+//! itself. Nobody has to change a program for it, and nobody asks it anything: how the processes of
+//! its [`family`] wait shows whether it is ready ([`readiness`]), its accepted connections what it
+//! has [`in_hand`], and both over time whether it is serial ([`habits`]).
+
+pub(crate) mod adopt;
+mod call;
+mod descriptors;
+pub(crate) mod family;
+pub(crate) mod habits;
+pub(crate) mod in_hand;
+pub(crate) mod launch;
+pub(crate) mod readiness;
+#[cfg(test)]
+mod trial;
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a program is given the addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pass {
+    /// As systemd does: descriptors from 3 on, told by `LISTEN_FDS`, `LISTEN_PID` and
+    /// `LISTEN_FDNAMES` (sd_listen_fds(3)).
+    ListenFds,
+    /// Descriptors from this number on, 3 or higher, and not a word about it: the program's own
+    /// arguments say so.
+    Descriptors(RawFd),
+    /// In place of the sockets that the program binds itself: it need not know.
+    ///
+    /// Its calls of bind(2) and listen(2) are answered by its warden (seccomp user notification,
+    /// Linux 5.14); the privileges of set-user-id programs are lost.
+    Adopt,
+    /// One address as standard input, as FastCGI programs and those of inetd's `wait` like it.
+    StandardInput,
+}
+
+/// By what a program is known to be ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ready {
+    /// Whatever is seen first: it waits at one of the addresses, or says `READY=1`.
+    Auto,
+    /// It says `READY=1` (sd_notify(3)).
+    Notify,
+    /// It waits at one of the addresses: in `accept`, in `poll` and its like, or by epoll.
+    Accept,
+    /// It has run for so long.
+    After(Duration),
+}
+
+/// How many connections a program serves at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Serves {
+    /// To be found out by watching it.
+    Auto,
+    /// One after the other.
+    Serial,
+    /// Many at once.
+    Concurrent,
+}
+
+/// A program that is to serve, as it is: nothing in it is made for this.
+///
+/// ```
+/// use bellwether::{Pass, Program};
+///
+/// let program = Program::new("uvicorn").arguments(["--fd", "3", "shop:app"]).pass(Pass::Descriptors(3));
+/// assert_eq!(program.name(), "uvicorn");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    pub(crate) file: OsString,
+    pub(crate) arguments: Vec<OsString>,
+    /// Variables to set, or (`None`) to remove.
+    pub(crate) environment: Vec<(OsString, Option<OsString>)>,
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) user: Option<(u32, u32)>,
+    pub(crate) ways: Ways,
+}
+
+/// What the spawner has to know of a program while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ways {
+    pub(crate) pass: Pass,
+    pub(crate) ready: Ready,
+    pub(crate) serves: Serves,
+    /// The signal by which it finishes what it has and ends.
+    pub(crate) stop: i32,
+}
+
+impl Program {
+    /// Names a program by its path, or to be looked for in `PATH`.
+    #[must_use]
+    pub fn new(file: impl Into<OsString>) -> Self {
+        Self {
+            file: file.into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            folder: None,
+            user: None,
+            ways: Ways {
+                pass: Pass::ListenFds,
+                ready: Ready::Auto,
+                serves: Serves::Auto,
+                stop: libc::SIGTERM,
+            },
+        }
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn arguments<S: Into<OsString>>(mut self, more: impl IntoIterator<Item = S>) -> Self {
+        self.arguments.extend(more.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable of its environment; all else is inherited.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), Some(value.into())));
+        self
+    }
+
+    /// Keeps a variable out of its environment.
+    #[must_use]
+    pub fn without_variable(mut self, name: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), None));
+        self
+    }
+
+    /// Sets the folder in which it runs; default: the server's.
+    #[must_use]
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Sets as which user and group it runs, by their numbers; default: the server's.
+    ///
+    /// Only root may choose. The groups beside the first are given up.
+    #[must_use]
+    pub const fn user(mut self, user: u32, group: u32) -> Self {
+        self.user = Some((user, group));
+        self
+    }
+
+    /// Sets how it is given the addresses; default [`Pass::ListenFds`].
+    #[must_use]
+    pub const fn pass(mut self, pass: Pass) -> Self {
+        self.ways.pass = pass;
+        self
+    }
+
+    /// Sets by what it is known to be ready; default [`Ready::Auto`].
+    #[must_use]
+    pub const fn ready(mut self, ready: Ready) -> Self {
+        self.ways.ready = ready;
+        self
+    }
+
+    /// Sets how many connections it serves at a time; default [`Serves::Auto`].
+    ///
+    /// By that the balance judges whether it is busy: with a connection in hand, or by the processor
+    /// time that it wants.
+    #[must_use]
+    pub const fn serves(mut self, serves: Serves) -> Self {
+        self.ways.serves = serves;
+        self
+    }
+
+    /// Sets the number of the signal by which it finishes what it has and ends; default SIGTERM.
+    #[must_use]
+    pub const fn stop_signal(mut self, signal: i32) -> Self {
+        self.ways.stop = signal;
+        self
+    }
+
+    /// Returns the last part of its path.
+    #[must_use]
+    pub fn name(&self) -> std::borrow::Cow<'_, str> {
+        let path = std::path::Path::new(&self.file);
+        path.file_name().unwrap_or_else(|| OsStr::new("?")).to_string_lossy()
+    }
+}

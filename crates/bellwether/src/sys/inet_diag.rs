@@ -1,0 +1,100 @@
+//! The accepted TCP connections of a port, asked from the kernel by netlink (sock_diag(7)).
+
+use std::io;
+
+use rustix::net::AddressFamily;
+
+use super::sock_diag::{CLOSE_WAIT, Connection, ESTABLISHED, dump, u32_at};
+
+/// The connections that came in at this port and that a process has accepted and not closed.
+///
+/// An IPv6 listener that takes IPv4 too has IPv6 connections only. The kernel walks its whole
+/// table of connections for one answer: what that costs grows with the machine's memory.
+pub(crate) fn connections(family: AddressFamily, port: u16) -> io::Result<Vec<Connection>> {
+    let mut found = Vec::new();
+    dump(&question(family, port), |answer| found.extend(parse(answer, port)))?;
+    Ok(found)
+}
+
+/// struct inet_diag_req_v2 (linux/inet_diag.h).
+fn question(family: AddressFamily, port: u16) -> [u8; 56] {
+    let mut question = [0; 56];
+    let mut put = |at: usize, bytes: &[u8]| question[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, &family.as_raw().to_ne_bytes()[..1]);
+    put(1, &[IPPROTO_TCP]);
+    let states = 1u32 << ESTABLISHED | 1 << CLOSE_WAIT;
+    put(4, &states.to_ne_bytes());
+    put(8, &port.to_be_bytes()); // idiag_sport: the kernel passes over all others
+    put(48, &[0xff; 8]); // idiag_cookie: none
+    question
+}
+
+const IPPROTO_TCP: u8 = 6;
+
+/// struct inet_diag_msg; `None` for what is something else, or was not accepted yet.
+fn parse(answer: &[u8], port: u16) -> Option<Connection> {
+    let state = *answer.get(1)?;
+    let own_port = u16::from_be_bytes(answer.get(4..6)?.try_into().ok()?);
+    let (unread, inode) = (u32_at(answer, 56)?, u32_at(answer, 68)?);
+    // What waits in the accept queue has no file yet.
+    let counts = own_port == port && inode != 0 && matches!(state, ESTABLISHED | CLOSE_WAIT);
+    let is_half_closed = state == CLOSE_WAIT;
+    // The end of a stream is counted like a byte until it is read.
+    let unread = unread.saturating_sub(is_half_closed.into());
+    counts.then(|| Connection { inode: inode.into(), unread, is_half_closed })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn inode(socket: impl AsFd) -> u64 {
+        rustix::fs::fstat(socket).unwrap().st_ino
+    }
+
+    #[test]
+    fn accepted_connections_are_seen_and_waiting_ones_are_not() {
+        for (family, address) in
+            [(AddressFamily::INET, "127.0.0.1:0"), (AddressFamily::INET6, "[::]:0")]
+        {
+            let Ok(listener) = TcpListener::bind(address) else {
+                println!("SKIPPED: no {address}");
+                continue;
+            };
+            let port = listener.local_addr().unwrap().port();
+            let client = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut first, second, _waiting) = (client(), client(), client());
+            first.write_all(b"hello").unwrap();
+            let accepted = [listener.accept().unwrap().0, listener.accept().unwrap().0];
+            second.shutdown(Shutdown::Write).unwrap();
+            // Both have arrived when they can be read.
+            accepted.iter().for_each(|it| assert!(it.peek(&mut [0]).is_ok()));
+            let mut seen = connections(family, port).unwrap();
+            seen.sort_by_key(|connection| connection.inode);
+            let expected = [(0, 5, false), (1, 0, true)].map(|(which, unread, is_half_closed)| {
+                Connection { inode: inode(&accepted[which]), unread, is_half_closed }
+            });
+            assert_eq!(seen, expected, "{address}");
+            drop(accepted);
+            assert_eq!(connections(family, port).unwrap(), [], "{address}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rubbish_is_no_connection(
+            answer in proptest::collection::vec(any::<u8>(), 0..120), port: u16
+        ) {
+            if let Some(connection) = parse(&answer, port) {
+                prop_assert!(connection.inode != 0 && answer.len() >= 72);
+                prop_assert_eq!(&answer[4..6], port.to_be_bytes());
+            }
+        }
+    }
+}
