@@ -16,6 +16,8 @@ pub(crate) struct Crew {
     pub(crate) rule: String,
     pub(crate) threads: usize,
     pub(crate) notification: Notification,
+    /// Whether they race in the way that was chosen: programs do not.
+    pub(crate) races: bool,
 }
 
 impl Crew {
@@ -25,7 +27,13 @@ impl Crew {
             rule: server.balance().to_string(),
             threads: server.threads(),
             notification: server.notification(),
+            races: true,
         }
+    }
+
+    /// The crew of a pool of programs.
+    pub(crate) fn of_programs(server: &Server) -> Self {
+        Self { races: false, ..Self::of(server) }
     }
 }
 
@@ -72,7 +80,10 @@ fn text(server: &Server, content: &str, crew: &Crew) -> String {
     }
     let (mode, name) = (crew.notification, server.name());
     lines.push(row("handlers", &crew.to_string()));
-    lines.push(row("notification", &format!("{mode}: {}", meaning(mode))));
+    // Programs wait as they like.
+    if crew.races {
+        lines.push(row("notification", &format!("{mode}: {}", meaning(mode))));
+    }
     lines.push(row("name", &format!("{name}; ask with `bellwether status --name {name}`")));
     lines.push(row("stop", "Ctrl-C finishes running requests, twice ends them at once"));
     lines.push(String::new());
@@ -123,7 +134,7 @@ mod tests {
     fn a_crew_is_counted_in_words() {
         let check = |bounds, threads, expected: &str| {
             let (rule, notification) = ("demand".into(), Notification::default());
-            let crew = Crew { bounds, rule, threads, notification };
+            let crew = Crew { bounds, rule, threads, notification, races: true };
             assert_eq!(crew.to_string(), expected);
         };
         check((1, 1), 1, "1 process x 1 thread");

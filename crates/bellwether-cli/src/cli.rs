@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::check::Check;
 use crate::ending::Ending;
 use crate::generate::Generate;
+use crate::run::command::Run;
 use crate::serve::{Serve, Start};
 use crate::simulate::Simulate;
 use crate::tune::Tune;
@@ -35,6 +36,7 @@ const EXAMPLES: &str = "\
 Examples:
   bellwether serve                   a welcome page on http://127.0.0.1:8080/
   bellwether serve public -l :8080   the files in `public`, on all interfaces
+  bellwether run -l :8000 -- PROGRAM  any server program, as a pool
   bellwether start -c shop.toml      what a file says; `check` judges it
   bellwether status                  how it is, for people
   bellwether status --json           the same, for programs
@@ -55,6 +57,13 @@ Environment:
                           /tmp/bellwether-UID, the first that applies)
   LISTEN_FDS, LISTEN_PID  sockets passed by systemd, used without --listen
   NO_COLOR                no colours in the log, even on a terminal";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  bellwether run -- python3 -m http.server 8000
+  bellwether run -l :8000 --handlers 1..16 -- gunicorn shop:app
+  bellwether run -l unix:/run/php.sock --handlers auto -- php-cgi
+  bellwether run -l :3000 --handlers 4 -e NODE_ENV=production -- npm start";
 
 const START_EXAMPLES: &str = "\
 Examples:
@@ -113,6 +122,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     #[command(after_help = format!("{SERVE_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Serve(Box<Serve>),
+    #[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_STATUS}"))]
+    Run(Box<Run>),
     #[command(after_help = format!("{START_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Start(Start),
     #[command(after_help = format!("{CHECK_EXAMPLES}\n\n{EXIT_STATUS}"))]

@@ -13,6 +13,7 @@ mod log;
 mod output;
 mod page;
 mod refusal;
+mod run;
 mod serve;
 mod simulate;
 mod status;
@@ -27,6 +28,7 @@ use cli::Command;
 fn main() -> ExitCode {
     ending::of(|| match cli::read()? {
         Command::Serve(order) => serve::serve(&order),
+        Command::Run(order) => run::command::run(&order),
         Command::Start(order) => serve::start(&order),
         Command::Check(order) => config::check::run(&order),
         Command::Generate(order) => generate::run::<cli::Cli>(&order),

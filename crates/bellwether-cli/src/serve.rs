@@ -1,6 +1,7 @@
 //! `bellwether serve` and `bellwether start`: from settings to a server that has been stopped.
 
 use std::future::ready;
+use std::path::PathBuf;
 
 use bellwether::{Builder, Error, Group, Pool, Result, Server, Stopped, http};
 use clap::Args;
@@ -14,6 +15,7 @@ use crate::config::{Allow, Config, File, Grant};
 use crate::ending::{CUT, Ending};
 use crate::files::{Files, Folder};
 use crate::log;
+use crate::run::plan::Plan;
 use crate::welcome::Welcome;
 
 const ADDRESS: &str = "127.0.0.1:8080";
@@ -21,7 +23,7 @@ const ADDRESS: &str = "127.0.0.1:8080";
 /// The name of a server whose file gives none.
 const NAMELESS: &str = "bellwether";
 
-/// The name of the only pool of `serve`.
+/// The name of the only pool of `serve` and `run`.
 const POOL: &str = "web";
 
 /// Serve the files of a directory, or a welcome page, over HTTP.
@@ -33,9 +35,20 @@ const POOL: &str = "web";
 /// SIGTERM and Ctrl-C let running requests finish, a second one ends them at once.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
+    /// The directory to serve; without one a welcome page shows who answers.
+    #[arg(value_name = "DIR")]
+    directory: Option<PathBuf>,
+
     #[command(flatten)]
     pool: PoolSettings,
 
+    #[command(flatten)]
+    control: Control,
+}
+
+/// Who commands a server, and by which name.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Control {
     /// The server's name for `bellwether status` [default: from the first address].
     #[arg(long, help_heading = CONTROL)]
     name: Option<Written<Name>>,
@@ -66,23 +79,27 @@ pub(crate) struct Start {
 
 /// How the server comes to its addresses.
 #[derive(Clone, Copy, Debug, Args)]
-struct Way {
+pub(crate) struct Way {
     /// Takes the addresses over from handlers whose spawner has died, if there are any.
     #[arg(long, help_heading = CONTROL)]
     take_over: bool,
 }
 
-const CONTROL: &str = "Control";
+pub(crate) const CONTROL: &str = "Control";
 
 /// Serves as the flags say until the process is told to stop.
 pub(crate) fn serve(order: &Serve) -> Result<(), Ending> {
     log::start()?;
-    let config = order.config();
+    alone(order.config(), order.control.way)
+}
+
+/// Serves with the only pool of a configuration until the process is told to stop.
+pub(crate) fn alone(config: Config, way: Way) -> Result<(), Ending> {
     let Some(pool) = config.pool.values().next() else { return Ok(()) };
-    let folder = folder(pool)?;
+    let content = Content::of(pool)?;
     let builder = builder(pool, config.name.as_ref().map(|name| &name.0))?;
-    let server = controlled(builder, &config, order.way).open()?;
-    farewell(content(server, folder).run()?)
+    let server = controlled(builder, &config, way).open()?;
+    farewell(content.pool(server)?.run()?)
 }
 
 /// Serves as a file says until the process is told to stop.
@@ -95,15 +112,26 @@ pub(crate) fn start(order: &Start) -> Result<(), Ending> {
 impl Serve {
     /// The settings that a file with the same settings would give.
     fn config(&self) -> Config {
-        let mut pool = self.pool.clone();
+        let pool = PoolSettings { serve: self.directory.clone(), ..self.pool.clone() };
+        self.control.config(pool, &[ADDRESS.into()])
+    }
+}
+
+impl Control {
+    /// The configuration of one pool, at these addresses where none is given or passed.
+    pub(crate) fn config(&self, mut pool: PoolSettings, addresses: &[String]) -> Config {
         if pool.listen.is_empty() && !sockets_are_passed() {
-            pool.listen.extend(ADDRESS.parse().map(Written));
+            pool.listen.extend(addresses.iter().filter_map(|it| it.parse().ok()).map(Written));
         }
         Config {
             name: self.name.clone(),
             allow: self.allow.iter().copied().collect::<Allow>(),
             pool: [(Written(Name(POOL.into())), pool)].into(),
         }
+    }
+
+    pub(crate) const fn way(&self) -> Way {
+        self.way
     }
 }
 
@@ -122,19 +150,58 @@ fn sockets_are_passed() -> bool {
 /// Serves all pools of a file under one name; a reload reads the file anew.
 fn together(config: &Config, text: &str, way: Way) -> Result<Stopped> {
     let group = Group::named(config.name.as_ref().map_or(NAMELESS, |name| &name.0.0))?;
-    let folders = config.pool.values().map(folder).collect::<Result<Vec<_>>>()?;
+    let contents = config.pool.values().map(Content::of).collect::<Result<Vec<_>>>()?;
     let mut pools = Vec::new();
-    for ((name, pool), folder) in config.pool.iter().zip(folders) {
+    for ((name, pool), content) in config.pool.iter().zip(contents) {
         let builder = controlled(builder(pool, Some(&name.0))?, config, way);
         let builder = builder.reload_program().configuration(text);
-        pools.push(content(group.open(builder)?, folder));
+        pools.push(content.pool(group.open(builder)?)?);
     }
     group.run(pools)
 }
 
-/// Opens the folder that a pool serves, if it serves one.
-fn folder(pool: &PoolSettings) -> Result<Option<Folder>> {
-    pool.serve.as_deref().map(Folder::at).transpose()
+/// What a pool serves.
+enum Content {
+    Welcome,
+    Files(Folder),
+    Program(Box<Plan>),
+}
+
+impl Content {
+    fn of(pool: &PoolSettings) -> Result<Self> {
+        match &pool.serve {
+            _ if !pool.command.is_empty() => Plan::of(pool).map(Box::new).map(Self::Program),
+            Some(folder) => Folder::at(folder).map(Self::Files),
+            None => Ok(Self::Welcome),
+        }
+    }
+
+    /// Makes a pool that serves it.
+    fn pool(self, server: Server) -> Result<Pool> {
+        let crew = Crew::of(&server);
+        match self {
+            Self::Welcome => {
+                banner::show(&server, "its welcome page", &crew);
+                let name = server.name().to_owned();
+                Ok(http::pool(server, move |shift| {
+                    let welcome = Welcome::by(shift.seat(), &name, &crew);
+                    ready(Ok(service_fn(move |request| welcome.clone().answer(request))))
+                }))
+            }
+            Self::Files(folder) => {
+                banner::show(&server, &folder.path().display().to_string(), &crew);
+                Ok(http::pool(server, move |_shift| {
+                    let files = Files::of(&folder);
+                    ready(Ok(service_fn(move |request| files.clone().answer(request))))
+                }))
+            }
+            Self::Program(plan) => {
+                let program = plan.program(server.listeners())?;
+                banner::show(&server, &program.name(), &Crew::of_programs(&server));
+                Ok(server.with_program(program))
+            }
+        }
+    }
 }
 
 /// The library's settings of one pool, after a look whether they are possible.
@@ -162,24 +229,6 @@ fn builder(pool: &PoolSettings, name: Option<&Name>) -> Result<Builder> {
 fn controlled(builder: Builder, config: &Config, way: Way) -> Builder {
     let allowed = config.allow.all().fold(builder, |it, (role, peer)| it.allow(role, peer));
     if way.take_over { allowed.take_over() } else { allowed }
-}
-
-/// Makes a pool that serves the files of a folder, or the welcome page.
-fn content(server: Server, folder: Option<Folder>) -> Pool {
-    let crew = Crew::of(&server);
-    let Some(folder) = folder else {
-        banner::show(&server, "its welcome page", &crew);
-        let name = server.name().to_owned();
-        return http::pool(server, move |shift| {
-            let welcome = Welcome::by(shift.seat(), &name, &crew);
-            ready(Ok(service_fn(move |request| welcome.clone().answer(request))))
-        });
-    };
-    banner::show(&server, &folder.path().display().to_string(), &crew);
-    http::pool(server, move |_shift| {
-        let files = Files::of(&folder);
-        ready(Ok(service_fn(move |request| files.clone().answer(request))))
-    })
 }
 
 /// Says how the server ended, last of all.

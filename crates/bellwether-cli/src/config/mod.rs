@@ -7,12 +7,13 @@
 //! is in [`written`]; what there is to set, in [`settings`].
 
 pub(crate) mod check;
-mod document;
+pub(crate) mod document;
 mod file;
-mod finding;
+pub(crate) mod finding;
 mod judge;
-mod nearest;
+pub(crate) mod nearest;
 pub(crate) mod place;
+pub(crate) mod program;
 mod report;
 pub(crate) mod rules;
 pub(crate) mod settings;

@@ -31,7 +31,7 @@ pub(crate) struct Problem {
 
 /// Finds all that is wrong with these values, as far as they can be judged by themselves.
 pub(crate) fn problems(pool: &PoolSettings) -> Vec<Problem> {
-    let found = [handlers(pool), deadlines(pool), no_way_to_change(pool)];
+    let found = [content(pool), handlers(pool), deadlines(pool), no_way_to_change(pool)];
     found.into_iter().chain(times(pool)).chain(numbers(pool)).flatten().collect()
 }
 
@@ -96,6 +96,32 @@ fn below<T: PartialOrd + Copy + Display>(
 fn impossible(key: &'static str, value: &str, hint: String) -> Problem {
     let keys = vec![(key, "not possible".into())];
     Problem { keys, message: format!("{key}: {value} is not possible"), hint }
+}
+
+fn content(pool: &PoolSettings) -> Option<Problem> {
+    if !pool.command.is_empty() {
+        return pool.serve.as_ref().map(|_| Problem {
+            keys: vec![("serve", "these files".into()), ("command", "or this program".into())],
+            message: "serve: a pool serves either files or what a program answers".into(),
+            hint: "leave out serve or command, or make two pools".into(),
+        });
+    }
+    let given = [
+        ("recipe", pool.recipe.is_some()),
+        ("recipes", pool.recipes.is_some()),
+        ("pass", pool.pass.is_some()),
+        ("ready", pool.ready.is_some()),
+        ("kind", pool.kind.is_some()),
+        ("stop-signal", pool.stop_signal.is_some()),
+        ("directory", pool.directory.is_some()),
+        ("environment", !pool.environment.is_empty()),
+    ];
+    let (key, _) = given.into_iter().find(|(_, given)| *given)?;
+    Some(Problem {
+        keys: vec![(key, "of which program?".into())],
+        message: format!("{key}: there is no program that it could be about"),
+        hint: "add command, the program and its arguments".into(),
+    })
 }
 
 fn handlers(pool: &PoolSettings) -> Option<Problem> {
@@ -184,13 +210,16 @@ mod tests {
         let deadlines = ["soft-deadline", "hard-deadline"];
         check("soft-deadline = '2s'\nhard-deadline = '1s'", &deadlines, "before the hard one");
         check("max-surge = 0", &["max-surge"], "at least 1");
+        let content = ["serve", "command"];
+        check("serve = 'public'\ncommand = ['php-cgi']", &content, "two pools");
+        check("kind = 'serial'", &["kind"], "add command");
         let both = ["max-surge", "max-unavailable"];
         check("max-surge = '0%'\nmax-unavailable = 0", &both, "at least 1");
     }
 
     #[test]
     fn what_is_possible_is_not_complained_about() {
-        let fine = "handlers = '2..8'\nsoft-deadline = '1s'\nhard-deadline = '1s'\n\
+        let fine = "command = ['php-cgi']\nkind = 'serial'\nhandlers = '2..8'\nsoft-deadline = '1s'\nhard-deadline = '1s'\n\
                     max-surge = 0\nmax-unavailable = 1\nstop-grace = 0";
         assert_eq!(problems(&toml::from_str(fine).unwrap()), []);
         assert_eq!(problems(&PoolSettings::default()), []);

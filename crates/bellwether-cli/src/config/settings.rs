@@ -1,5 +1,6 @@
 //! What can be set for one pool, in the file and as flags of `bellwether serve`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::place::resolved;
+use super::program::{KindOf, PassWay, ReadyWay, StopSignal};
 use super::written::{Handlers, Percent, Switch, Written};
 
 type Time = Written<Duration>;
@@ -21,8 +23,47 @@ type Time = Written<Duration>;
 #[schemars(extend("required" = ["listen"]), title = "Pool")]
 pub(crate) struct PoolSettings {
     /// The directory to serve; without one a welcome page shows who answers.
-    #[arg(value_name = "DIR")]
+    #[arg(skip)]
     pub(crate) serve: Option<PathBuf>,
+
+    /// The program to run in each handler and its arguments, in place of `serve`.
+    #[arg(skip)]
+    pub(crate) command: Vec<String>,
+
+    /// The recipe by which the program is run [default: the one for its name].
+    #[arg(skip)]
+    pub(crate) recipe: Option<String>,
+
+    /// A file of recipes that come before those built in.
+    #[arg(skip)]
+    pub(crate) recipes: Option<PathBuf>,
+
+    /// How the program is given the addresses: auto, listen-fds, fd:N, stdin or adopt [default:
+    /// auto].
+    #[arg(skip)]
+    pub(crate) pass: Option<Written<PassWay>>,
+
+    /// By what the program is known to be ready: auto, notify, accept or after:TIME [default: auto].
+    #[arg(skip)]
+    pub(crate) ready: Option<Written<ReadyWay>>,
+
+    /// How many connections the program serves at a time: auto, serial or concurrent [default: as it
+    /// is known, else auto].
+    #[arg(skip)]
+    pub(crate) kind: Option<Written<KindOf>>,
+
+    /// The signal by which the program finishes what it has and ends [default: as it is known to
+    /// like it, else TERM].
+    #[arg(skip)]
+    pub(crate) stop_signal: Option<Written<StopSignal>>,
+
+    /// The folder in which the program runs [default: the server's].
+    #[arg(skip)]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Variables for the program, beside those of the server.
+    #[arg(skip)]
+    pub(crate) environment: BTreeMap<String, String>,
 
     /// Where to listen, repeatable.
     ///
@@ -147,7 +188,9 @@ const LIMITS: &str = "Limits";
 impl PoolSettings {
     /// The library's settings for these; what is left open is left to the library.
     pub(crate) fn builder(&self) -> Builder {
-        let builder = Server::builder().defer_accept(Defer::ON);
+        // HTTP, which we serve ourselves, lets the client speak first; of programs nobody knows.
+        let defer = if self.command.is_empty() { Defer::ON } else { Defer::Off };
+        let builder = Server::builder().defer_accept(defer);
         let listening = self.listen.iter().fold(builder, |it, address| it.listen(&address.0));
         let with = With(listening)
             .set(self.threads, Builder::threads)
@@ -180,7 +223,8 @@ impl PoolSettings {
     /// Whether late connections are sent away: where nothing is said, if their number of handlers
     /// can grow, so that not even more of them would help.
     fn sheds(&self) -> Switch {
-        self.shed.map_or_else(|| Switch(self.is_elastic()), |Written(it)| it)
+        self.shed
+            .map_or_else(|| Switch(self.is_elastic() && self.command.is_empty()), |Written(it)| it)
     }
 
     /// Whether the number of handlers follows the load.
@@ -191,6 +235,8 @@ impl PoolSettings {
     /// Takes relative paths as ones from this folder.
     pub(crate) fn resolve(&mut self, folder: &Path) {
         self.serve = self.serve.take().map(|path| folder.join(path));
+        self.recipes = self.recipes.take().map(|path| folder.join(path));
+        self.directory = self.directory.take().map(|path| folder.join(path));
         self.listen.iter_mut().for_each(|it| it.0 = resolved(&it.0, folder));
     }
 }

@@ -1,0 +1,123 @@
+//! How a program is run: values as people write them.
+
+use std::time::Duration;
+
+use bellwether::{Pass, Ready, Serves};
+use rustix::process::Signal;
+
+use super::written::Value;
+
+/// How a program is given the addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PassWay {
+    /// As its recipe says.
+    Auto,
+    /// In one way, whatever the recipe says.
+    Only(Pass),
+}
+
+impl Value for PassWay {
+    const FORM: &'static str = "\"auto\", \"listen-fds\", \"fd:N\", \"stdin\" or \"adopt\"";
+    const PATTERN: &'static str = "^(auto|listen-fds|fd:[0-9]+|stdin|adopt)$";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let number = text.strip_prefix("fd:").and_then(|number| number.parse::<i32>().ok());
+        match (text, number) {
+            ("auto", _) => Ok(Self::Auto),
+            ("listen-fds", _) => Ok(Self::Only(Pass::ListenFds)),
+            ("stdin", _) => Ok(Self::Only(Pass::StandardInput)),
+            ("adopt", _) => Ok(Self::Only(Pass::Adopt)),
+            (_, Some(0)) => Ok(Self::Only(Pass::StandardInput)),
+            (_, Some(number)) if number >= 3 => Ok(Self::Only(Pass::Descriptors(number))),
+            _ => Err(format!("`{text}` is not possible; write {}, with N from 3 on", Self::FORM)),
+        }
+    }
+}
+
+/// By what a program is known to be ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReadyWay(pub(crate) Ready);
+
+impl Value for ReadyWay {
+    const FORM: &'static str = "\"auto\", \"notify\", \"accept\" or \"after:TIME\"";
+    const PATTERN: &'static str = "^(auto|notify|accept|after:.+)$";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match (text, text.strip_prefix("after:")) {
+            ("auto", _) => Ok(Self(Ready::Auto)),
+            ("notify", _) => Ok(Self(Ready::Notify)),
+            ("accept", _) => Ok(Self(Ready::Accept)),
+            (_, Some(time)) => Duration::read(time).map(|time| Self(Ready::After(time))),
+            _ => Err(format!("`{text}` is not possible; write {}", Self::FORM)),
+        }
+    }
+}
+
+/// How many connections a program serves at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KindOf(pub(crate) Serves);
+
+impl Value for KindOf {
+    const FORM: &'static str = "\"auto\", \"serial\" or \"concurrent\"";
+    const PATTERN: &'static str = "^(auto|serial|concurrent)$";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self(Serves::Auto)),
+            "serial" => Ok(Self(Serves::Serial)),
+            "concurrent" => Ok(Self(Serves::Concurrent)),
+            _ => Err(format!("`{text}` is not possible; write {}", Self::FORM)),
+        }
+    }
+}
+
+/// The signal by which a program finishes what it has and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StopSignal(pub(crate) i32);
+
+const SIGNALS: [(&str, Signal); 7] = [
+    ("TERM", Signal::TERM),
+    ("INT", Signal::INT),
+    ("QUIT", Signal::QUIT),
+    ("HUP", Signal::HUP),
+    ("USR1", Signal::USR1),
+    ("USR2", Signal::USR2),
+    ("WINCH", Signal::WINCH),
+];
+
+impl Value for StopSignal {
+    const FORM: &'static str =
+        "\"TERM\", \"INT\", \"QUIT\", \"HUP\", \"USR1\", \"USR2\" or \"WINCH\"";
+    const PATTERN: &'static str = "^(SIG)?(TERM|INT|QUIT|HUP|USR1|USR2|WINCH)$";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let name = text.strip_prefix("SIG").unwrap_or(text);
+        let found = SIGNALS.iter().find(|(known, _)| *known == name);
+        let signal = found.map(|(_, signal)| Self(signal.as_raw()));
+        signal.ok_or_else(|| format!("`{text}` is not possible; write {}", Self::FORM))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_is_read_as_it_is_written() {
+        let pass = |text: &str| PassWay::read(text).ok();
+        assert_eq!(pass("auto"), Some(PassWay::Auto));
+        assert_eq!(pass("fd:0"), Some(PassWay::Only(Pass::StandardInput)));
+        assert_eq!(pass("fd:7"), Some(PassWay::Only(Pass::Descriptors(7))));
+        assert!(
+            ["", "fd:", "fd:1", "fd:2", "fd:-1", "port", "FD:3"]
+                .iter()
+                .all(|it| pass(it).is_none())
+        );
+        let ready = |text: &str| ReadyWay::read(text).ok().map(|it| it.0);
+        assert_eq!(ready("after:2s"), Some(Ready::After(Duration::from_secs(2))));
+        assert_eq!(ready("notify"), Some(Ready::Notify));
+        assert!(["after:", "after:x", "never"].iter().all(|it| ready(it).is_none()));
+        assert_eq!(StopSignal::read("SIGUSR2"), Ok(StopSignal(Signal::USR2.as_raw())));
+        assert!(StopSignal::read("KILL").unwrap_err().contains("WINCH"));
+    }
+}

@@ -1,0 +1,130 @@
+//! `bellwether run`: from a command line to a pool of the programs that it calls.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::plan::Plan;
+use crate::config::program::{KindOf, PassWay, ReadyWay, StopSignal};
+use crate::config::settings::PoolSettings;
+use crate::config::written::Written;
+use crate::ending::Ending;
+use crate::log;
+use crate::serve::{Control, alone};
+
+/// The address of a program that names none.
+const ADDRESS: &str = "127.0.0.1:8000";
+
+/// Run any server program, unchanged, as a pool of handlers at one address.
+///
+/// Each handler is the program, started as it is; all of them wait at the same address, and one
+/// wins each connection. They are replaced when they die, reloaded without a lost connection, and
+/// as many as the load needs (`--handlers MIN..MAX`).
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pool: PoolSettings,
+
+    #[command(flatten)]
+    program: Flags,
+
+    #[command(flatten)]
+    control: Control,
+
+    /// The program and its arguments, behind `--`.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+/// How the program is run.
+#[derive(Clone, Debug, Args)]
+struct Flags {
+    /// The recipe by which the program is run [default: the one for its name].
+    ///
+    /// A recipe says how a program is given its addresses and how it likes to be stopped;
+    /// docs/recipes.md lists them and tells how to write one.
+    #[arg(long, value_name = "NAME", help_heading = PROGRAM)]
+    recipe: Option<String>,
+
+    /// A file of recipes that come before those built in.
+    #[arg(long, value_name = "FILE", help_heading = PROGRAM)]
+    recipes: Option<PathBuf>,
+
+    /// How the program is given the addresses: auto, listen-fds, fd:N, stdin or adopt
+    /// [default: auto].
+    ///
+    /// auto: as the program is known to like it, else adopt. listen-fds: as systemd does. fd:N: as
+    /// descriptors from N on. stdin: as standard input (FastCGI). adopt: in the place of the
+    /// socket that the program binds itself.
+    #[arg(long, value_name = "WAY", help_heading = PROGRAM)]
+    pass: Option<Written<PassWay>>,
+
+    /// By what the program is known to be ready: auto, notify, accept or after:TIME
+    /// [default: auto].
+    ///
+    /// auto: by whatever is seen first. notify: it says so (sd_notify(3)). accept: it waits at an
+    /// address.
+    #[arg(long, value_name = "WAY", help_heading = PROGRAM)]
+    ready: Option<Written<ReadyWay>>,
+
+    /// How many connections the program serves at a time: auto, serial or concurrent [default: as
+    /// it is known, else auto].
+    ///
+    /// By that it is judged whether it is busy: with a connection in hand, or by the processor
+    /// time that it wants. auto: by watching it.
+    #[arg(long, value_name = "KIND", help_heading = PROGRAM)]
+    kind: Option<Written<KindOf>>,
+
+    /// The signal by which the program finishes what it has and ends [default: as the program is
+    /// known to like it, else TERM].
+    #[arg(long, value_name = "SIGNAL", help_heading = PROGRAM)]
+    stop_signal: Option<Written<StopSignal>>,
+
+    /// The folder in which the program runs [default: this one].
+    #[arg(short = 'C', long, value_name = "DIR", help_heading = PROGRAM)]
+    directory: Option<PathBuf>,
+
+    /// A variable for the program, repeatable: NAME=VALUE.
+    #[arg(short, long = "env", value_name = "NAME=VALUE", value_parser = assignment, help_heading = PROGRAM)]
+    environment: Vec<(String, String)>,
+}
+
+const PROGRAM: &str = "Program";
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err(format!("`{text}` sets no variable; write NAME=VALUE")),
+    }
+}
+
+/// Runs a program as the flags say until this process is told to stop.
+pub(crate) fn run(order: &Run) -> Result<(), Ending> {
+    log::start()?;
+    let settings = order.settings();
+    let mut addresses = Plan::of(&settings)?.found()?.addresses();
+    if addresses.is_empty() {
+        addresses.push(ADDRESS.into());
+    }
+    alone(order.control.config(settings, &addresses), order.control.way())
+}
+
+impl Run {
+    /// The settings that a file with the same settings would give.
+    fn settings(&self) -> PoolSettings {
+        let Flags { recipe, recipes, pass, ready, kind, stop_signal, directory, environment } =
+            self.program.clone();
+        PoolSettings {
+            command: self.command.clone(),
+            recipe,
+            recipes,
+            pass,
+            ready,
+            kind,
+            stop_signal,
+            directory,
+            environment: environment.into_iter().collect(),
+            ..self.pool.clone()
+        }
+    }
+}

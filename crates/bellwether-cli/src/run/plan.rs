@@ -1,0 +1,115 @@
+//! What is to be started for a pool of programs, by its settings and a recipe.
+
+use std::borrow::Cow;
+use std::ffi::OsString;
+
+use bellwether::{Address, Error, Listener, Pass, Program, Result, Serves};
+
+use super::recipe::{Book, Found, Kind, Passed, Recipe, Way};
+use crate::config::program::{KindOf, PassWay, ReadyWay};
+use crate::config::settings::PoolSettings;
+use crate::config::written::{Value, Written};
+
+/// The first descriptor that a program is given, unless the user says another.
+const FIRST: i32 = 3;
+
+/// The settings of a program and the recipes that may apply to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pool: PoolSettings,
+    command: Vec<OsString>,
+    book: Cow<'static, Book>,
+}
+
+impl Plan {
+    /// Reads the user's own recipes, if there are any.
+    pub(crate) fn of(pool: &PoolSettings) -> Result<Self> {
+        let own = pool.recipes.as_deref().map(|file| {
+            let origin = file.display().to_string();
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| wrong_in(&origin, format!("cannot be read: {error}")))?;
+            Recipe::book().with(&text, &origin).map_err(|problem| wrong_in("recipes", problem))
+        });
+        let book = own.transpose()?.map_or_else(|| Cow::Borrowed(Recipe::book()), Cow::Owned);
+        let command = pool.command.iter().map(OsString::from).collect();
+        let plan = Self { pool: pool.clone(), command, book };
+        // What cannot be started at all is told before an address is opened.
+        if let Some(objection) = plan.found()?.objection() {
+            return Err(wrong(objection));
+        }
+        Ok(plan)
+    }
+
+    /// Finds the recipe.
+    pub(crate) fn found(&self) -> Result<Found<'_>> {
+        match &self.pool.recipe {
+            Some(name) => self.book.choose(name, &self.command).map_err(wrong),
+            None => Ok(self.book.find(&self.command)),
+        }
+    }
+
+    /// Makes the program that is to be started with these addresses in hand.
+    pub(crate) fn program(&self, listeners: &[Listener]) -> Result<Program> {
+        let found = self.found()?;
+        let (way, first) = match self.pool.pass {
+            Some(Written(PassWay::Only(Pass::ListenFds))) => (Way::ListenFds, FIRST),
+            Some(Written(PassWay::Only(Pass::Descriptors(first)))) => (Way::Fd, first),
+            Some(Written(PassWay::Only(Pass::StandardInput))) => (Way::Stdin, FIRST),
+            Some(Written(PassWay::Only(_))) => (Way::Adopt, FIRST),
+            Some(Written(PassWay::Auto)) | None => (found.way(), FIRST),
+        };
+        let pass = match way {
+            Way::ListenFds => Pass::ListenFds,
+            Way::Fd | Way::Env => Pass::Descriptors(first),
+            Way::Stdin => Pass::StandardInput,
+            Way::Adopt => Pass::Adopt,
+            Way::Port => {
+                let problem = "it can only be reached at a port of its own, which is not possible \
+                               here; try --pass adopt";
+                return Err(wrong(problem));
+            }
+        };
+        let addresses = listeners.iter().map(|it| it.address().parse::<Address>());
+        let sockets: Vec<_> = (first..).zip(addresses.collect::<Result<Vec<_>>>()?).collect();
+        let prepared = found.command(&Passed { way, sockets: &sockets }).map_err(wrong)?;
+        tracing::info!("{}, {}", found.why, how(pass));
+        prepared.notes.iter().for_each(|note| tracing::info!("{note}"));
+        let (file, arguments) =
+            prepared.arguments.split_first().ok_or_else(|| wrong("it is empty"))?;
+        let stop = self.pool.stop_signal.map_or(found.recipe.stop.0.as_raw(), |it| it.0.0);
+        let program = Program::new(file).arguments(arguments).pass(pass).stop_signal(stop);
+        let own = self.pool.environment.iter().map(|(name, value)| (name.clone(), value.clone()));
+        let environment = prepared.environment.into_iter().chain(own);
+        let program = environment.fold(program, |it, (name, value)| it.variable(name, value));
+        let program = self.pool.directory.iter().fold(program, |it, folder| it.folder(folder));
+        let ready = match self.pool.ready {
+            Some(Written(ready)) => ready,
+            None => ReadyWay::read(&found.recipe.ready).map_err(wrong)?,
+        };
+        let known = match found.recipe.kind {
+            Kind::Serial => Serves::Serial,
+            Kind::Concurrent => Serves::Concurrent,
+            Kind::Auto => Serves::Auto,
+        };
+        let serves = self.pool.kind.map_or(known, |Written(KindOf(serves))| serves);
+        Ok(program.ready(ready.0).serves(serves))
+    }
+}
+
+/// Says how a program is given its addresses.
+const fn how(pass: Pass) -> &'static str {
+    match pass {
+        Pass::ListenFds => "which is told its addresses by LISTEN_FDS",
+        Pass::Descriptors(_) => "which finds its addresses as descriptors",
+        Pass::StandardInput => "which finds its address as standard input",
+        _ => "which is adopted: our address takes the place of the one that it binds",
+    }
+}
+
+fn wrong(problem: impl Into<String>) -> Error {
+    wrong_in("command", problem)
+}
+
+fn wrong_in(what: &str, problem: impl Into<String>) -> Error {
+    Error::Configure { what: what.into(), problem: problem.into() }
+}
