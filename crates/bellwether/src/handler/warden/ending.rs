@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, WaitStatus};
 
-use super::{Stage, Warden, signal_all};
+use super::{Stage, Warden, family, signal_all};
 use crate::handler::Departure;
 use crate::sys::{process, signal};
 
@@ -14,9 +14,9 @@ const IN_THE_BACKGROUND: &str = "the program put itself into the background; tel
 impl Warden<'_> {
     /// The process that was started has ended; ends as it did.
     pub(super) fn end(&self, status: WaitStatus, all_ended: bool) -> Departure {
-        if self.orphaned.is_some() {
-            // Nobody is left who would end what the program has left behind.
-            signal_all(Signal::KILL);
+        // What is left of the group the spawner ends; without one, nobody else would.
+        for pid in family() {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
         match self.stage {
             // It was told to end; how it did is its own affair.

@@ -314,9 +314,15 @@ impl Warden<'_> {
 
 /// Sends a signal to all that belongs to the program.
 ///
-/// It comes back to us, who are of the same group, and is told apart by its sender.
+/// It comes back to us, who are of the same group, and is told apart by its sender. Some programs
+/// have left the group.
 fn signal_all(signal: Signal) {
-    let _ = rustix::process::kill_process_group(rustix::process::getpid(), signal);
+    let own = rustix::process::getpid();
+    let has_left = |pid: &Pid| rustix::process::getpgid(Some(*pid)).is_ok_and(|it| it != own);
+    for pid in family().into_iter().filter(has_left) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+    let _ = rustix::process::kill_process_group(own, signal);
 }
 
 /// Returns the processes of the program, without ourselves.
