@@ -105,7 +105,7 @@ fn handlers_that_always_contradict_themselves_are_replaced_within_the_budget() {
     println!("{spawned} handlers in {elapsed:?}, {allowed} allowed");
     assert!(spawned <= allowed, "{spawned} in {elapsed:?}");
     let exits = of_kind(&run, "exit");
-    assert!(exits.iter().any(|it| it["cause"] == "contradiction"), "{exits:#?}");
+    assert!(exits.iter().any(|it| it["cause"] == "contradiction"), "{exits:#?}, {:#}", run.pool());
     assert!(run.stderr().contains("handlers die again and again"), "it is told");
     run.wait_ready(4);
     run.stop();
