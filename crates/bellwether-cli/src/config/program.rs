@@ -27,7 +27,6 @@ impl Value for PassWay {
             ("listen-fds", _) => Ok(Self::Only(Pass::ListenFds)),
             ("stdin", _) => Ok(Self::Only(Pass::StandardInput)),
             ("adopt", _) => Ok(Self::Only(Pass::Adopt)),
-            (_, Some(0)) => Ok(Self::Only(Pass::StandardInput)),
             (_, Some(number)) if number >= 3 => Ok(Self::Only(Pass::Descriptors(number))),
             _ => Err(format!("`{text}` is not possible; write {}, with N from 3 on", Self::FORM)),
         }
@@ -106,10 +105,9 @@ mod tests {
     fn each_way_is_read_as_it_is_written() {
         let pass = |text: &str| PassWay::read(text).ok();
         assert_eq!(pass("auto"), Some(PassWay::Auto));
-        assert_eq!(pass("fd:0"), Some(PassWay::Only(Pass::StandardInput)));
         assert_eq!(pass("fd:7"), Some(PassWay::Only(Pass::Descriptors(7))));
         assert!(
-            ["", "fd:", "fd:1", "fd:2", "fd:-1", "port", "FD:3"]
+            ["", "fd:", "fd:0", "fd:1", "fd:2", "fd:-1", "port", "FD:3"]
                 .iter()
                 .all(|it| pass(it).is_none())
         );

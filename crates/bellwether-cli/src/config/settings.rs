@@ -69,8 +69,9 @@ pub(crate) struct PoolSettings {
     ///
     /// HOST:PORT, :PORT (all interfaces), unix:/PATH, unix:@NAME, fd:N or systemd:NAME. Options
     /// follow as in 127.0.0.1:8080?backlog=512&nodelay=off: backlog=N, nodelay=on|off,
-    /// defer_accept=on|off|SECONDS, v6only=on|off, mode=OCTAL (of a socket file). `serve` without
-    /// one takes the sockets passed by systemd, or 127.0.0.1:8080.
+    /// defer_accept=on|off|SECONDS, v6only=on|off, mode=OCTAL (of a socket file). Without one
+    /// the sockets passed by systemd are taken; else `serve` takes 127.0.0.1:8080, and `run` the address in
+    /// the program's own arguments, or 127.0.0.1:8000.
     #[arg(short, long, value_name = "ADDRESS")]
     pub(crate) listen: Vec<Written<Address>>,
 

@@ -31,8 +31,13 @@ pub(crate) struct Run {
     #[command(flatten)]
     control: Control,
 
-    /// The program and its arguments, behind `--`.
-    #[arg(last = true, required = true, value_name = "CMD")]
+    /// The program and its arguments, best behind `--`; our own options come first.
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required = true,
+        value_name = "CMD"
+    )]
     command: Vec<String>,
 }
 

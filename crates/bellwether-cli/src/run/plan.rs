@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use bellwether::{Address, Error, Listener, Pass, Program, Result, Serves};
 
@@ -37,7 +39,45 @@ impl Plan {
         if let Some(objection) = plan.found()?.objection() {
             return Err(wrong(objection));
         }
+        if let Some(folder) = pool.directory.as_ref().filter(|folder| !folder.is_dir()) {
+            let problem = format!("`{}` is no folder; name one that is there", folder.display());
+            return Err(wrong_in("directory", problem));
+        }
+        plan.check_file()?;
         Ok(plan)
+    }
+
+    /// Looks whether the program is there and may be executed, as far as that can be told now.
+    fn check_file(&self) -> Result<()> {
+        let Some(file) = self.command.first().map(Path::new) else { return Ok(()) };
+        let name = file.display();
+        let is_there = |path: &Path| path.is_file();
+        let may_run = |path: &Path| {
+            is_there(path) && path.metadata().is_ok_and(|it| it.permissions().mode() & 0o111 != 0)
+        };
+        if file.components().count() > 1 {
+            // A relative path begins where the program will run.
+            let folder = self.pool.directory.as_deref().unwrap_or_else(|| Path::new(""));
+            let path = folder.join(file);
+            return match (is_there(&path), may_run(&path)) {
+                (true, true) => Ok(()),
+                (true, false) => {
+                    Err(wrong(format!("cannot run `{name}`: it may not be executed; try chmod +x")))
+                }
+                _ => Err(wrong(format!(
+                    "cannot run `{name}`: there is no such file; is it installed?"
+                ))),
+            };
+        }
+        let path = match self.pool.environment.get("PATH") {
+            Some(path) => OsString::from(path),
+            None => std::env::var_os("PATH").unwrap_or_default(),
+        };
+        let found = std::env::split_paths(&path).any(|folder| may_run(&folder.join(file)));
+        let missing = format!(
+            "cannot run `{name}`: it is in no folder of PATH; is it installed? A path needs a `/`"
+        );
+        if found { Ok(()) } else { Err(wrong(missing)) }
     }
 
     /// Finds the recipe.
@@ -92,7 +132,7 @@ impl Plan {
             Kind::Auto => Serves::Auto,
         };
         let serves = self.pool.kind.map_or(known, |Written(KindOf(serves))| serves);
-        Ok(program.ready(ready.0).serves(serves))
+        Ok(program.ready(ready.0).serves(serves).accepts_late(found.recipe.accepts_late))
     }
 }
 

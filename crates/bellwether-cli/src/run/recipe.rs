@@ -76,6 +76,9 @@ pub(crate) struct Recipe {
     /// The signal by which it ends gracefully.
     #[serde(default)]
     pub(crate) stop: Stop,
+    /// Whether it goes on accepting when it was told to end, and drops what it has accepted.
+    #[serde(default)]
+    pub(crate) accepts_late: bool,
     /// How many connections it serves at a time.
     #[serde(default)]
     pub(crate) kind: Kind,

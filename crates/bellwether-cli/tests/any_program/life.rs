@@ -1,7 +1,8 @@
 //! How programs live and end in a pool: those that behave, and those that do not.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -141,12 +142,72 @@ fn what_it_cannot_run_is_said() {
         }
     };
     check(&["no-such-program"], &["cannot run `no-such-program`", "installed", "PATH"]);
+    check(&["/no/such/program"], &["cannot run `/no/such/program`", "no such file"]);
     check(&["/etc/passwd"], &["cannot run `/etc/passwd`", "chmod +x"]);
     check(&["sh", "-c", "exit 7"], &["ended with exit status 7 before it was ready"]);
     check(&["sh", "-c", "kill -SEGV $$"], &["was ended by SIGSEGV before it was ready"]);
     check(&["sh", "-c", "sleep 100 & exit 0"], &["background", "foreground"]);
-    check(&["sleep", "100"], &["not ready within 1 s"]);
+    check(&["sleep", "100"], &["not ready within 1 s", "it has opened no address"]);
     check(&["nginx"], &["daemon off"]);
+}
+
+#[test]
+fn a_long_request_is_finished_by_a_reload_and_an_idle_connection_does_not_hold_it_up() {
+    let flags = ["--handlers", "1", "-e", "SLEEP=4"];
+    let Some((server, address)) = python("serve(bound(PORT))", &flags) else { return };
+    server.wait_ready(1);
+    std::thread::scope(|scope| {
+        let answer = scope.spawn(|| get(address));
+        eventually(PATIENCE, "it to be busy", || {
+            (server.pool()["handlers"][0]["open"] == 1).then_some(())
+        });
+        let mut reload = Command::new(PROGRAM);
+        reload.arg("reload").env("BELLWETHER_RUNTIME_DIR", server.runtime());
+        assert!(reload.output().unwrap().status.success(), "{}", server.logs());
+        assert!(answer.join().unwrap().is_ok(), "{}", server.logs());
+    });
+    // Nobody says a word on this one, so its program waits for one: it is told to end all the same.
+    let idle = TcpStream::connect(address).unwrap();
+    eventually(PATIENCE, "it to be taken", || {
+        (server.pool()["handlers"][0]["open"] == 1).then_some(())
+    });
+    stop(server);
+    drop(idle);
+}
+
+#[test]
+fn a_program_that_ends_may_write_its_last_file() {
+    let script = "
+import signal
+def end(*_):
+    open(sys.argv[0] + '.' + str(os.getpid()), 'w').write('bye')
+    os._exit(0)
+signal.signal(signal.SIGTERM, end)
+serve(bound(PORT))";
+    let Some((server, address)) = python(script, QUICK) else { return };
+    server.wait_ready(2);
+    get(address).unwrap();
+    let folder = server.directory().to_owned();
+    let mut server = server;
+    assert_eq!(server.stop().code(), Some(0), "{}", server.logs());
+    let is_word = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("app.py.");
+    let words = std::fs::read_dir(folder).unwrap().flatten().filter(|it| is_word(&it.file_name()));
+    assert_eq!(words.count(), 2, "{}", server.logs());
+}
+
+#[test]
+fn an_order_holds_although_the_spawner_dies() {
+    let script = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nserve(bound(PORT))";
+    let flags = ["--handlers", "1", "--stop-grace", "1s", "--kill-after", "1h"];
+    let Some((mut server, address)) = python(script, &flags) else { return };
+    server.wait_ready(1);
+    get(address).unwrap();
+    let family = descendants(server.pid());
+    kill_process(pid_of(server.pid()), Signal::TERM).unwrap();
+    eventually(PATIENCE, "it to stop", || server.logs().contains("stopping").then_some(()));
+    kill_process(pid_of(server.pid()), Signal::KILL).unwrap();
+    server.wait();
+    eventually(PATIENCE, "all to end", || family.iter().all(|it| !is_alive(it.pid)).then_some(()));
 }
 
 #[test]
@@ -195,7 +256,8 @@ fn one_that_does_not_hear_is_ended_all_the_same() {
     server.wait_ready(1);
     get(address).unwrap();
     let family = descendants(server.pid());
-    server.stop();
+    kill_process(pid_of(server.pid()), Signal::TERM).unwrap();
+    server.wait();
     eventually(PATIENCE, "all to end", || family.iter().all(|it| !is_alive(it.pid)).then_some(()));
 }
 
@@ -235,7 +297,7 @@ serve(listener)";
     let server = launch.args([text(&path), text(&socket)]).start();
     server.wait_ready(2);
     for _ in 0..20 {
-        let mut curl = std::process::Command::new("curl");
+        let mut curl = Command::new("curl");
         let got =
             curl.args(["-s", "--unix-socket", &text(&socket), "http://shop/"]).output().unwrap();
         assert!(got.status.success(), "{got:?}");

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, WaitStatus};
 
 use super::life::Event;
 use super::respawn::jitter;
-use super::slot::describe;
+use super::slot::{Process, Slot, describe};
 use super::template::Template;
 use super::{Phase, Pool};
 use crate::balance::Occasion;
@@ -42,6 +42,13 @@ impl Pool {
     pub(crate) fn end_what_is_left_of(&self, pid: Pid) {
         if self.pattern.program.is_some() && !self.templates.iter().any(|it| it.pid == pid) {
             let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+            // Who had left the group came to us, if the warden could not end it.
+            let of_it = |slot: &&Slot| slot.pid() == Some(pid);
+            for left in self.slots.iter().filter(of_it).flat_map(Slot::processes) {
+                if left != pid {
+                    Process::of(left).signal(Signal::KILL);
+                }
+            }
         }
     }
 

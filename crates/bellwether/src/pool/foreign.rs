@@ -20,7 +20,9 @@ use crate::sys::clock;
 /// The shortest time from one look to the next.
 const SOONEST: Duration = Duration::from_millis(5);
 /// A look costs at most one part in so many of the time.
-const PARTS: u32 = 20;
+const PARTS: u32 = 100;
+/// How long it is believed which processes there are: to find that out takes longest.
+const FRESH: Duration = Duration::from_secs(1);
 /// How many connections a program is taken to serve at once that serves several.
 const MANY: usize = 1000;
 
@@ -32,6 +34,27 @@ pub(super) struct Onlooker {
     /// By what the listeners are known in other processes.
     inodes: Vec<u64>,
     next: Duration,
+    /// The programs' processes, and when they were counted.
+    families: Vec<Family>,
+    counted_at: Duration,
+}
+
+impl Onlooker {
+    /// Somebody asks: what was seen a moment ago will not do.
+    pub(super) const fn look_anew(&mut self) {
+        self.next = Duration::ZERO;
+    }
+
+    /// Finds the processes of these wardens, unless that was done a moment ago.
+    fn families(&mut self, wardens: &[Pid], now: Duration) -> Vec<Family> {
+        let same = self.families.iter().map(Family::leader).eq(wardens.iter().copied());
+        if !same || now.saturating_sub(self.counted_at) >= FRESH {
+            let census = Census::take();
+            self.families = wardens.iter().map(|pid| census.family(*pid)).collect();
+            self.counted_at = now;
+        }
+        self.families.clone()
+    }
 }
 
 impl Pool {
@@ -47,12 +70,13 @@ impl Pool {
             self.look_at_families(&wardens, ways.serves);
         }
         let took = clock::now().saturating_sub(began);
-        self.onlooker.next = began + (took * PARTS).max(SOONEST);
+        // Where nothing follows from it, it is only to be known who there is.
+        let soonest = if self.is_elastic() { SOONEST } else { FRESH };
+        self.onlooker.next = began + (took * PARTS).max(soonest);
     }
 
     fn look_at_families(&mut self, wardens: &[Pid], serves: Serves) {
-        let census = Census::take();
-        let families: Vec<Family> = wardens.iter().map(|pid| census.family(*pid)).collect();
+        let families = self.onlooker.families(wardens, clock::now());
         // A listener that was opened anew has another inode.
         self.onlooker.inodes = self.listeners.iter().filter_map(inode).collect();
         let entrances: Vec<_> = self.listeners.iter().flat_map(Entrance::of).collect();

@@ -12,6 +12,7 @@ use crate::sys::{clock, process};
 impl Pool {
     /// Describes the pool at this moment.
     pub(crate) fn report(&mut self) -> PoolStatus {
+        self.onlooker.look_anew();
         self.observe_programs();
         for occupant in self.slots.iter_mut().filter_map(|slot| slot.occupant.as_mut()) {
             occupant.look();

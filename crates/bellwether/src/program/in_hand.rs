@@ -10,6 +10,7 @@ use rustix::process::Pid;
 
 use super::descriptors;
 use super::family::Family;
+use crate::sys::sock_diag::Connection;
 use crate::sys::unix_diag::Place;
 use crate::sys::{inet_diag, unix_diag};
 
@@ -73,7 +74,7 @@ impl Homes {
         entrances: &[Entrance],
         families: &[Family],
     ) -> io::Result<Vec<usize>> {
-        let mut homeless = open(entrances)?;
+        let mut homeless = open(entrances, inet_diag::connections)?;
         let leaders: HashSet<_> = families.iter().map(Family::leader).collect();
         self.known.retain(|inode, leader| leaders.contains(leader) && homeless.remove(inode));
         for family in families {
@@ -87,14 +88,28 @@ impl Homes {
     }
 }
 
-/// The inodes of all accepted connections.
-fn open(entrances: &[Entrance]) -> io::Result<HashSet<u64>> {
+/// How many connections a family has accepted that wait for an answer, or have not for long had one.
+///
+/// Of Unix sockets, where the kernel does not tell, all are taken for those.
+///
+/// # Errors
+///
+/// As [`Homes::accepted`].
+pub(crate) fn unanswered(entrances: &[Entrance], family: &Family) -> io::Result<usize> {
+    Ok(take_home(family, &mut open(entrances, inet_diag::connections_closely)?).len())
+}
+
+/// Asks for the connections of a port.
+type Ask = fn(AddressFamily, u16) -> io::Result<Vec<Connection>>;
+
+/// The inodes of all accepted connections that are not idle.
+fn open(entrances: &[Entrance], ask: Ask) -> io::Result<HashSet<u64>> {
     let mut connections = Vec::new();
     let mut places = Vec::new();
     for entrance in entrances {
         match entrance {
             Entrance::Tcp(family, port) => {
-                connections.extend(inet_diag::connections(*family, *port)?);
+                connections.extend(ask(*family, *port)?);
             }
             Entrance::Unix(place) => places.push(place.clone()),
         }
@@ -102,7 +117,8 @@ fn open(entrances: &[Entrance]) -> io::Result<HashSet<u64>> {
     if !places.is_empty() {
         connections.extend(unix_diag::connections(&places)?);
     }
-    Ok(connections.into_iter().map(|connection| connection.inode).collect())
+    let in_use = connections.into_iter().filter(|connection| !connection.is_idle);
+    Ok(in_use.map(|connection| connection.inode).collect())
 }
 
 /// Takes out what the processes of a family hold.
@@ -225,7 +241,7 @@ while 1: s.accept()";
         let total: usize = accepted(&entrance, &families).unwrap().iter().sum();
         assert_eq!(total, handlers * each);
         println!("-- {handlers} handlers with {each} connections each");
-        print_cost("dump", || drop(open(&entrance)));
+        print_cost("dump", || drop(open(&entrance, inet_diag::connections)));
         print_cost("accepted", || drop(accepted(&entrance, &families)));
         let mut homes = Homes::default();
         print_cost("accepted, remembered", || drop(homes.accepted(&entrance, &families)));

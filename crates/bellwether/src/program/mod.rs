@@ -92,6 +92,8 @@ pub(crate) struct Ways {
     pub(crate) pass: Pass,
     pub(crate) ready: Ready,
     pub(crate) serves: Serves,
+    /// Whether it goes on accepting when it was told to end.
+    pub(crate) accepts_late: bool,
     /// The signal by which it finishes what it has and ends.
     pub(crate) stop: i32,
 }
@@ -110,6 +112,7 @@ impl Program {
                 pass: Pass::ListenFds,
                 ready: Ready::Auto,
                 serves: Serves::Auto,
+                accepts_late: false,
                 stop: libc::SIGTERM,
             },
         }
@@ -173,6 +176,17 @@ impl Program {
     #[must_use]
     pub const fn serves(mut self, serves: Serves) -> Self {
         self.ways.serves = serves;
+        self
+    }
+
+    /// Sets whether it goes on accepting when it was told to end, and drops what it has accepted;
+    /// default no.
+    ///
+    /// Such a program may open nothing more from then on (RLIMIT_NOFILE), also no file, so that it
+    /// cannot.
+    #[must_use]
+    pub const fn accepts_late(mut self, accepts_late: bool) -> Self {
+        self.ways.accepts_late = accepts_late;
         self
     }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::net::AddressFamily;
 
-use super::sock_diag::{CLOSE_WAIT, Connection, ESTABLISHED, dump, u32_at};
+use super::sock_diag::{CLOSE_WAIT, Connection, ESTABLISHED, attribute, dump, u32_at};
 
 /// The connections that came in at this port and that a process has accepted and not closed.
 ///
@@ -13,6 +13,15 @@ use super::sock_diag::{CLOSE_WAIT, Connection, ESTABLISHED, dump, u32_at};
 pub(crate) fn connections(family: AddressFamily, port: u16) -> io::Result<Vec<Connection>> {
     let mut found = Vec::new();
     dump(&question(family, port), |answer| found.extend(parse(answer, port)))?;
+    Ok(found)
+}
+
+/// The same, and whether they are idle, which the kernel says in many more bytes.
+pub(crate) fn connections_closely(family: AddressFamily, port: u16) -> io::Result<Vec<Connection>> {
+    let mut question = question(family, port);
+    question[2] = 1 << (INET_DIAG_INFO - 1); // idiag_ext
+    let mut found = Vec::new();
+    dump(&question, |answer| found.extend(parse(answer, port)))?;
     Ok(found)
 }
 
@@ -30,6 +39,18 @@ fn question(family: AddressFamily, port: u16) -> [u8; 56] {
 }
 
 const IPPROTO_TCP: u8 = 6;
+/// The attribute with struct tcp_info.
+const INET_DIAG_INFO: u16 = 2;
+/// The size of struct inet_diag_msg, after which attributes follow.
+const MESSAGE: usize = 72;
+/// Where struct tcp_info (linux/tcp.h) says how many milliseconds ago data was sent and received.
+const LAST_DATA_SENT: usize = 44;
+const LAST_DATA_RECEIVED: usize = 52;
+/// Where it says how many segments with data came and went (Linux 4.6).
+const SEGMENTS_IN: usize = 152;
+const SEGMENTS_OUT: usize = 156;
+/// For so many milliseconds nothing must have been said by either side.
+const A_WHILE: u32 = 500;
 
 /// struct inet_diag_msg; `None` for what is something else, or was not accepted yet.
 fn parse(answer: &[u8], port: u16) -> Option<Connection> {
@@ -41,7 +62,20 @@ fn parse(answer: &[u8], port: u16) -> Option<Connection> {
     let is_half_closed = state == CLOSE_WAIT;
     // The end of a stream is counted like a byte until it is read.
     let unread = unread.saturating_sub(is_half_closed.into());
-    counts.then(|| Connection { inode: inode.into(), unread, is_half_closed })
+    let is_idle = unread == 0 && is_answered(answer);
+    counts.then(|| Connection { inode: inode.into(), unread, is_half_closed, is_idle })
+}
+
+/// Tells whether the last word was ours, a while ago, or nothing was ever said.
+fn is_answered(answer: &[u8]) -> bool {
+    let info = answer.get(MESSAGE..).and_then(|rest| attribute(rest, INET_DIAG_INFO));
+    let get = |at: usize| u32_at(info.unwrap_or_default(), at);
+    let (sent, received) = (get(LAST_DATA_SENT), get(LAST_DATA_RECEIVED));
+    // The clock is coarse: a quick answer is as old as what it answers.
+    let as_much = || get(SEGMENTS_OUT) >= get(SEGMENTS_IN);
+    sent.zip(received).is_some_and(|(sent, received)| {
+        sent >= A_WHILE && (sent < received || sent == received && as_much())
+    })
 }
 
 #[cfg(test)]
@@ -78,7 +112,8 @@ mod tests {
             let mut seen = connections(family, port).unwrap();
             seen.sort_by_key(|connection| connection.inode);
             let expected = [(0, 5, false), (1, 0, true)].map(|(which, unread, is_half_closed)| {
-                Connection { inode: inode(&accepted[which]), unread, is_half_closed }
+                let inode = inode(&accepted[which]);
+                Connection { inode, unread, is_half_closed, is_idle: false }
             });
             assert_eq!(seen, expected, "{address}");
             drop(accepted);

@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     pub(crate) unread: u32,
     /// The other side will send no more (CLOSE_WAIT of TCP).
     pub(crate) is_half_closed: bool,
+    /// Whether all that has come was read and answered, a while ago; only if that was asked.
+    pub(crate) is_idle: bool,
 }
 
 /// A netlink socket that answers questions about sockets and never blocks.

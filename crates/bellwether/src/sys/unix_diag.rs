@@ -79,7 +79,7 @@ fn accepted(body: &[u8], places: &[Place]) -> Option<Connection> {
         return None;
     }
     let unread = u32_at(attribute(body.get(BODY..)?, UNIX_DIAG_RQLEN)?, 0)?;
-    Some(Connection { inode: inode.into(), unread, is_half_closed: false })
+    Some(Connection { inode: inode.into(), unread, is_half_closed: false, is_idle: false })
 }
 
 /// Asks for one attribute, which is two words.
@@ -152,7 +152,7 @@ mod tests {
         seen.sort_by_key(|connection| connection.inode);
         let mut expected = [(0, 3), (1, 0)].map(|(which, unread)| {
             let inode = rustix::fs::fstat(&accepted[which]).unwrap().st_ino;
-            Connection { inode, unread, is_half_closed: false }
+            Connection { inode, unread, is_half_closed: false, is_idle: false }
         });
         expected.sort_by_key(|connection| connection.inode);
         assert_eq!(seen, expected, "{address:?}");

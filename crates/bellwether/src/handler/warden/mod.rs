@@ -150,6 +150,11 @@ impl Warden<'_> {
         matches!(self.program.ways.ready, Ready::Auto | Ready::Notify)
     }
 
+    /// Tells whether what is seen of the program is enough.
+    const fn sees(&self) -> bool {
+        matches!(self.program.ways.ready, Ready::Auto | Ready::Accept)
+    }
+
     /// Tells whether the program waits at one of the addresses, as far as can be seen.
     fn waits(&self) -> bool {
         match how_it_waits(&family(), &self.inodes) {
@@ -187,7 +192,9 @@ impl Warden<'_> {
         if notices.contains(PollFlags::IN) {
             self.hear_notices();
         }
-        if channel.intersects(PollFlags::RDHUP | PollFlags::HUP) {
+        if !self.hears && channel.contains(PollFlags::HUP) {
+            self.orphaned = Some(clock::now().saturating_add(self.post.orphan_limit));
+        } else if channel.intersects(PollFlags::RDHUP | PollFlags::HUP) {
             self.hear_the_last();
         } else if channel.contains(PollFlags::IN) {
             // A nudge; programs look for themselves.
@@ -201,14 +208,16 @@ impl Warden<'_> {
             tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: patience.subsec_nanos().into(),
         });
-        let channel = self.hears.then(|| self.post.channel.as_fd());
+        // After the last word only the death of the spawner is heard (poll(2) tells of POLLHUP unasked).
+        let channel = Some(self.post.channel.as_fd()).filter(|_| self.orphaned.is_none());
+        let words = if self.hears { PollFlags::IN | PollFlags::RDHUP } else { PollFlags::empty() };
         let notices = self.notices.as_ref().map(AsFd::as_fd);
         let calls = self.adopter.as_ref().map(AsFd::as_fd);
         let sources = [Some(self.signals.as_fd()), channel, notices, calls];
-        let mut polled: Vec<PollFd<'_>> = sources
-            .iter()
-            .flatten()
-            .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN | PollFlags::RDHUP))
+        let asked = |i: usize| if i == 1 { words } else { PollFlags::IN };
+        let mut polled: Vec<PollFd<'_>> = (0..)
+            .zip(&sources)
+            .filter_map(|(i, fd)| Some(PollFd::from_borrowed_fd((*fd)?, asked(i))))
             .collect();
         rustix::event::poll(&mut polled, limit.as_ref()).ok()?;
         let mut seen = polled.iter().map(PollFd::revents);
@@ -265,9 +274,7 @@ impl Warden<'_> {
         for seen in adopter.attend(&self.post.listeners) {
             match seen {
                 Seen::Adopted { listener, nonblocking: true, .. } => self.do_not_block(listener),
-                Seen::Listening { .. } if self.program.ways.ready != Ready::Notify => {
-                    self.become_ready();
-                }
+                Seen::Listening { .. } if self.sees() => self.become_ready(),
                 Seen::Adopted { .. } | Seen::Listening { .. } | Seen::Spared { .. } => {}
                 Seen::Elsewhere { address, .. } => {
                     self.explain(format!("it listens at {address}, which is not its address here"));

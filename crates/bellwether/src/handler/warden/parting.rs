@@ -7,14 +7,15 @@
 
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit};
 
 use super::{Stage, Warden, family, signal_all};
 use crate::program::family::Family;
-use crate::program::in_hand::{Entrance, Homes};
+use crate::program::in_hand::{Entrance, Homes, unanswered};
 use crate::sys::clock;
 
-/// How long a moment is looked for; then it is told all the same, as some connections stay for long.
+/// How long a moment is looked for at which it has no connection at all; from then on those that
+/// are kept open though all is answered do not count.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// For how long it is held, if it has something in hand.
 const HELD: Duration = Duration::from_millis(5);
@@ -55,16 +56,13 @@ impl Warden<'_> {
             tell(&others, Signal::CONT);
             let run = self.search.run;
             self.search = Search { held: false, until: now + run, run: (run * 3 / 2).min(LONG) };
-        } else if now.saturating_sub(self.since) >= PATIENCE {
-            tracing::debug!(
-                slot = self.post.seat.slot,
-                "the program is told to end though it serves"
-            );
-            self.stop();
         } else {
+            // However long that takes: the spawner says when it has been long enough.
             tell(&others, Signal::STOP);
-            if others.iter().all(|pid| has_stopped(*pid)) && self.has_nothing() {
-                others.iter().for_each(|pid| forbid_to_accept(*pid));
+            if others.iter().all(|pid| has_stopped(*pid)) && self.has_nothing(now) {
+                if self.program.ways.accepts_late {
+                    others.iter().for_each(|pid| forbid_to_accept(*pid));
+                }
                 signal_all(self.stop_signal());
                 tell(&others, Signal::CONT);
                 let ms = now.saturating_sub(self.since).as_millis();
@@ -87,9 +85,12 @@ impl Warden<'_> {
         }
     }
 
-    fn has_nothing(&self) -> bool {
+    fn has_nothing(&self, now: Duration) -> bool {
         let all = Family::of(rustix::process::getpid());
         let entrances: Vec<_> = self.post.listeners.iter().flat_map(Entrance::of).collect();
+        if now.saturating_sub(self.since) >= PATIENCE {
+            return unanswered(&entrances, &all).is_ok_and(|count| count == 0);
+        }
         let counts = Homes::default().accepted(&entrances, std::slice::from_ref(&all));
         counts.is_ok_and(|counts| counts == [0])
     }
@@ -99,9 +100,15 @@ impl Warden<'_> {
 ///
 /// Not every program hears the signal to end before it looks for the next connection.
 fn forbid_to_accept(pid: Pid) {
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let open: Vec<u64> =
+        open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    // The lowest that is free: what is open stays so, and poll(2) may have as many (EINVAL).
+    let lowest = (0..).find(|number| !open.contains(number));
+    let own = getrlimit(Resource::Nofile);
     // Where that is not allowed (a set-user-id program), it takes its chance.
-    let _ = rustix::process::prlimit(Some(pid), Resource::Nofile, none);
+    let limit = Rlimit { current: lowest, ..own };
+    let _ = rustix::process::prlimit(Some(pid), Resource::Nofile, limit);
 }
 
 /// Sends a signal to each of these: to the group we would send it to ourselves, too.

@@ -39,10 +39,16 @@ impl<'a> Warden<'a> {
             None,
         )
         .map_err(|errno| refused(errno.into()))?;
+        let own = rustix::process::getpid();
         let main = match process::fork().map_err(refused)? {
             Fork::Parent(main) => main,
             Fork::Child => {
                 drop(ours);
+                // Should the warden be killed, nobody is left who could stop it.
+                let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+                if rustix::process::getppid() != Some(own) {
+                    process::exit_now(Departure::NotStarted.code());
+                }
                 become_program(program, post, notices.as_ref(), theirs)
             }
         };
@@ -57,6 +63,10 @@ impl<'a> Warden<'a> {
         if !words.is_empty() {
             process::wait_for(main);
             return Err(words.trim().into());
+        }
+        if adopter.is_some() {
+            // Until more is known.
+            post.say_why_not("it has opened no address");
         }
         let (stage, since) = (Stage::Starting, clock::now());
         Ok(Self {
@@ -91,8 +101,6 @@ fn adopter(channel: &OwnedFd) -> Option<Adopter> {
 
 /// In a new process: becomes the program, or says why not.
 fn become_program(program: &Program, post: &Post, notices: Option<&Notices>, warden: OwnedFd) -> ! {
-    // Should the warden be killed, nobody is left who could stop it.
-    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     signal::clean_slate();
     let place = Place {
         slot: post.seat.slot,
