@@ -43,7 +43,9 @@ fn full_sample(folder: &TempDir) -> String {
             .is_some_and(|(key, _)| key.starts_with('#') && !key[3..].contains(' '))
     };
     let uncommented = |line: &str| match line {
-        _ if is_setting(line) => line.trim_start_matches('#').trim_start().to_owned(),
+        _ if is_setting(line) || line.starts_with("## [") => {
+            line.trim_start_matches('#').trim_start().to_owned()
+        }
         _ => line.to_owned(),
     };
     sample.lines().map(|line| uncommented(line) + "\n").collect()
