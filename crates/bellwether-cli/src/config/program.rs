@@ -74,7 +74,8 @@ impl Value for KindOf {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StopSignal(pub(crate) i32);
 
-const SIGNALS: [(&str, Signal); 7] = [
+/// The signals by which programs end, by their names.
+pub(crate) const SIGNALS: [(&str, Signal); 7] = [
     ("TERM", Signal::TERM),
     ("INT", Signal::INT),
     ("QUIT", Signal::QUIT),

@@ -30,6 +30,7 @@ pub(crate) use find::Found;
 use flag::Flag;
 
 use crate::config::nearest::nearest;
+use crate::config::program::SIGNALS;
 
 /// What is known about a program.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -180,17 +181,6 @@ pub(crate) struct Demand {
     /// What the user should do.
     pub(crate) say: String,
 }
-
-/// The signals by which programs end, by their names.
-const SIGNALS: &[(&str, Signal)] = &[
-    ("TERM", Signal::TERM),
-    ("INT", Signal::INT),
-    ("QUIT", Signal::QUIT),
-    ("HUP", Signal::HUP),
-    ("USR1", Signal::USR1),
-    ("USR2", Signal::USR2),
-    ("WINCH", Signal::WINCH),
-];
 
 /// The signal by which a program ends gracefully.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
