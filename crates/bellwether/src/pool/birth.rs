@@ -247,6 +247,8 @@ impl Pool {
         }
         if is_ready && occupant.ready_at.is_none() {
             occupant.ready_at = Some(clock::now());
+            // What could have been the reason was none.
+            occupant.last_words = None;
             // It has nothing more to say; from now on only its silence matters.
             let _ = self.poller.change(channel, Source::Channel(index).token(), Interest::HangUp);
             self.ever_ready = true;
