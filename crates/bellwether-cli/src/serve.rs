@@ -15,7 +15,7 @@ use crate::config::{Allow, Config, File, Grant};
 use crate::ending::{CUT, Ending};
 use crate::files::{Files, Folder};
 use crate::log;
-use crate::run::plan::Plan;
+use crate::run::plan::{self, Plan};
 use crate::welcome::Welcome;
 
 const ADDRESS: &str = "127.0.0.1:8080";
@@ -218,7 +218,7 @@ fn builder(pool: &PoolSettings, name: Option<&Name>) -> Result<Builder> {
              let handlers be MIN..MAX or auto"
         );
     }
-    let builder = pool.builder();
+    let builder = pool.builder().defer_accept(plan::defer(pool)?);
     Ok(match name {
         Some(Name(name)) => builder.name(name),
         None => builder,

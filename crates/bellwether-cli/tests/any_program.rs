@@ -112,6 +112,21 @@ fn nginx() {
 }
 
 #[test]
+fn uvicorn_adopted() {
+    check("uvicorn, adopted");
+}
+
+#[test]
+fn gunicorn_adopted() {
+    check("gunicorn, adopted");
+}
+
+#[test]
+fn puma_adopted() {
+    check("puma, adopted");
+}
+
+#[test]
 #[ignore = "writes docs/any-program.md"]
 fn table() {
     report::write();

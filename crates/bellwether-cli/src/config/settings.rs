@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bellwether::balance::{Rule, Slo};
-use bellwether::{Address, Amount, Builder, Defer, Notification, Server};
+use bellwether::{Address, Amount, Builder, Notification, Server};
 use bytesize::ByteSize;
 use clap::Args;
 use schemars::JsonSchema;
@@ -189,10 +189,8 @@ const LIMITS: &str = "Limits";
 impl PoolSettings {
     /// The library's settings for these; what is left open is left to the library.
     pub(crate) fn builder(&self) -> Builder {
-        // HTTP, which we serve ourselves, lets the client speak first; of programs nobody knows.
-        let defer = if self.command.is_empty() { Defer::ON } else { Defer::Off };
-        let builder = Server::builder().defer_accept(defer);
-        let listening = self.listen.iter().fold(builder, |it, address| it.listen(&address.0));
+        let listening =
+            self.listen.iter().fold(Server::builder(), |it, address| it.listen(&address.0));
         let with = With(listening)
             .set(self.threads, Builder::threads)
             .set(self.notification, Builder::notification)

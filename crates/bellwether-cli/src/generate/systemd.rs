@@ -13,6 +13,7 @@ use crate::config::written::Written;
 use crate::config::{Config, File, SYSTEM_WIDE};
 use crate::ending::Ending;
 use crate::output::{print, write};
+use crate::run::plan;
 
 /// Which units, and for what.
 #[derive(Debug, Args)]
@@ -170,7 +171,7 @@ fn socket(server: &str, pool: &str, settings: &PoolSettings) -> Result<Unit, Err
     }
     lines.push(format!("FileDescriptorName={pool}"));
     lines.push(format!("Service={server}.service"));
-    lines.extend(common_options(settings));
+    lines.extend(common_options(settings)?);
     lines.extend(["", "[Install]", "WantedBy=sockets.target", ""].map(String::from));
     Ok((name, lines.join("\n")))
 }
@@ -200,7 +201,7 @@ fn stream(address: &Address) -> Result<Vec<String>, Error> {
 }
 
 /// What holds for all addresses of a socket unit: the first that says something about it.
-fn common_options(settings: &PoolSettings) -> Vec<String> {
+fn common_options(settings: &PoolSettings) -> Result<Vec<String>, Error> {
     let all: Vec<_> = settings.listen.iter().map(|it| options(&it.0)).collect();
     let backlog = all.iter().find_map(|it| it.backlog).unwrap_or(4096);
     let mode = all.iter().find_map(|it| it.mode).unwrap_or(0o666);
@@ -208,11 +209,12 @@ fn common_options(settings: &PoolSettings) -> Vec<String> {
     if all.iter().all(|it| it.nodelay != Some(false)) {
         lines.push("NoDelay=yes".into());
     }
-    let defer = all.iter().find_map(|it| it.defer_accept).unwrap_or(Defer::ON);
+    let said = all.iter().find_map(|it| it.defer_accept);
+    let defer = said.map_or_else(|| plan::defer(settings), Ok)?;
     if let Defer::Seconds(seconds) = defer {
         lines.push(format!("DeferAcceptSec={seconds}"));
     }
-    lines
+    Ok(lines)
 }
 
 fn seconds(time: Duration) -> String {

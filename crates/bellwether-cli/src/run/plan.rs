@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use bellwether::{Address, Error, Listener, Pass, Program, Result, Serves};
+use bellwether::{Address, Defer, Error, Listener, Pass, Program, Result, Serves};
 
 use super::recipe::{Book, Found, Kind, Passed, Recipe, Way};
 use crate::config::program::{KindOf, PassWay, ReadyWay};
@@ -14,6 +14,14 @@ use crate::config::written::{Value, Written};
 
 /// The first descriptor that a program is given, unless the user says another.
 const FIRST: i32 = 3;
+
+/// When a connection arrives at the addresses of a pool, unless they say it themselves.
+pub(crate) fn defer(pool: &PoolSettings) -> Result<Defer> {
+    // In HTTP, which we serve ourselves, the client speaks first; of other programs nobody knows.
+    let client_first =
+        pool.command.is_empty() || Plan::unchecked(pool)?.found()?.recipe.client_first;
+    Ok(if client_first { Defer::ON } else { Defer::Off })
+}
 
 /// The settings of a program and the recipes that may apply to it.
 #[derive(Clone, Debug)]
@@ -24,17 +32,9 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Reads the user's own recipes, if there are any.
+    /// Looks at what is to be started, and whether it can be.
     pub(crate) fn of(pool: &PoolSettings) -> Result<Self> {
-        let own = pool.recipes.as_deref().map(|file| {
-            let origin = file.display().to_string();
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| wrong_in(&origin, format!("cannot be read: {error}")))?;
-            Recipe::book().with(&text, &origin).map_err(|problem| wrong_in("recipes", problem))
-        });
-        let book = own.transpose()?.map_or_else(|| Cow::Borrowed(Recipe::book()), Cow::Owned);
-        let command = pool.command.iter().map(OsString::from).collect();
-        let plan = Self { pool: pool.clone(), command, book };
+        let plan = Self::unchecked(pool)?;
         // What cannot be started at all is told before an address is opened.
         if let Some(objection) = plan.found()?.objection() {
             return Err(wrong(objection));
@@ -45,6 +45,19 @@ impl Plan {
         }
         plan.check_file()?;
         Ok(plan)
+    }
+
+    /// Reads the user's own recipes, if there are any.
+    fn unchecked(pool: &PoolSettings) -> Result<Self> {
+        let own = pool.recipes.as_deref().map(|file| {
+            let origin = file.display().to_string();
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| wrong_in(&origin, format!("cannot be read: {error}")))?;
+            Recipe::book().with(&text, &origin).map_err(|problem| wrong_in("recipes", problem))
+        });
+        let book = own.transpose()?.map_or_else(|| Cow::Borrowed(Recipe::book()), Cow::Owned);
+        let command = pool.command.iter().map(OsString::from).collect();
+        Ok(Self { pool: pool.clone(), command, book })
     }
 
     /// Looks whether the program is there and may be executed, as far as that can be told now.

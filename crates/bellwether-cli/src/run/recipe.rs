@@ -80,6 +80,9 @@ pub(crate) struct Recipe {
     /// Whether it goes on accepting when it was told to end, and drops what it has accepted.
     #[serde(default)]
     pub(crate) accepts_late: bool,
+    /// Whether its clients speak first, as in HTTP: a connection arrives with its first data.
+    #[serde(default)]
+    pub(crate) client_first: bool,
     /// How many connections it serves at a time.
     #[serde(default)]
     pub(crate) kind: Kind,

@@ -14,6 +14,8 @@ pub(crate) struct Program {
     needs: &'static str,
     /// Whether it says in its answers which process it is.
     pub(crate) tells: bool,
+    /// How it is given its address, where not as its recipe says.
+    pub(crate) pass: Option<&'static str>,
     /// The command for a port, in a folder of the test's own; `None` where it cannot be installed.
     command: fn(&Path, u16) -> Option<Vec<String>>,
 }
@@ -30,9 +32,15 @@ impl Program {
 
     #[allow(clippy::too_many_lines, reason = "a list")]
     pub(crate) fn all() -> Vec<Self> {
-        let program =
-            |name, needs, version, tells, command| Self { name, version, needs, tells, command };
-        vec![
+        let program = |name, needs, version, tells, command| Self {
+            name,
+            version,
+            needs,
+            tells,
+            pass: None,
+            command,
+        };
+        let programs = vec![
             program(
                 "python -m http.server",
                 "python3",
@@ -147,9 +155,21 @@ impl Program {
                         .collect(),
                 )
             }),
-        ]
+        ];
+        // Those that have a better way can be adopted, too.
+        let adopted = programs.iter().filter_map(|it| {
+            let (name, _) =
+                ADOPTED.into_iter().zip(RECIPES).find(|(_, recipe)| *recipe == it.name)?;
+            Some(Self { name, pass: Some("adopt"), ..*it })
+        });
+        let adopted: Vec<_> = adopted.collect();
+        programs.into_iter().chain(adopted).collect()
     }
 }
+
+/// Programs whose recipes pass them the address, and how they are called without.
+const RECIPES: [&str; 3] = ["uvicorn", "gunicorn", "puma"];
+const ADOPTED: [&str; 3] = ["uvicorn, adopted", "gunicorn, adopted", "puma, adopted"];
 
 fn words(line: &str) -> Vec<String> {
     line.split(' ').map(Into::into).collect()

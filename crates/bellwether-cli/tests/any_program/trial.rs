@@ -82,7 +82,8 @@ pub(crate) fn of(program: &Program) -> Option<Trial> {
         println!("SKIPPED: {}: it cannot be installed", program.name);
         return None;
     };
-    let mut server = run(launch, port, &["--handlers", "2"], &command);
+    let flags = ["--handlers", "2", "--pass", program.pass.unwrap_or("auto")];
+    let mut server = run(launch, port, &flags, &command);
     server.wait_ready(2);
     let address = SocketAddr::from(([127, 0, 0, 1], port));
 
