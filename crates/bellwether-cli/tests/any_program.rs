@@ -13,6 +13,8 @@
 #[path = "../../bellwether/tests/kit/mod.rs"]
 mod kit;
 
+#[path = "any_program/front.rs"]
+mod front;
 #[path = "any_program/installed.rs"]
 mod installed;
 #[path = "any_program/life.rs"]
@@ -79,6 +81,11 @@ fn express_behind_npm() {
 #[test]
 fn php() {
     check("php -S");
+}
+
+#[test]
+fn php_cgi_behind_nginx() {
+    check("php-cgi behind nginx");
 }
 
 #[test]

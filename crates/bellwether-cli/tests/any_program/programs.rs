@@ -14,6 +14,8 @@ pub(crate) struct Program {
     needs: &'static str,
     /// Whether it says in its answers which process it is.
     pub(crate) tells: bool,
+    /// Whether it speaks FastCGI, to a web server in front of it.
+    pub(crate) behind_nginx: bool,
     /// How it is given its address, where not as its recipe says.
     pub(crate) pass: Option<&'static str>,
     /// The command for a port, in a folder of the test's own; `None` where it cannot be installed.
@@ -32,13 +34,9 @@ impl Program {
 
     #[allow(clippy::too_many_lines, reason = "a list")]
     pub(crate) fn all() -> Vec<Self> {
-        let program = |name, needs, version, tells, command| Self {
-            name,
-            version,
-            needs,
-            tells,
-            pass: None,
-            command,
+        let program = |name, needs, version, tells, command| {
+            let (behind_nginx, pass) = (false, None);
+            Self { name, version, needs, tells, behind_nginx, pass, command }
         };
         let programs = vec![
             program(
@@ -124,6 +122,19 @@ impl Program {
                 file(at, "index.php", "<?php echo getmypid();");
                 Some(words(&format!("php -S 127.0.0.1:{port}")))
             }),
+            Self {
+                behind_nginx: has("nginx"),
+                ..program(
+                    "php-cgi behind nginx",
+                    "php-cgi",
+                    &["php-cgi", "--version"],
+                    true,
+                    |at, _| {
+                        has("nginx").then(|| file(at, "index.php", "<?php echo getmypid();"))?;
+                        Some(words("php-cgi"))
+                    },
+                )
+            },
             program("ruby WEBrick", "ruby", &["ruby", "--version"], true, |at, port| {
                 Some(vec![
                     "ruby".into(),

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::front::Front;
 use crate::kit::{Launch, Run, assert_quiescent};
 use crate::programs::Program;
 
@@ -85,7 +86,9 @@ pub(crate) fn of(program: &Program) -> Option<Trial> {
     let flags = ["--handlers", "2", "--pass", program.pass.unwrap_or("auto")];
     let mut server = run(launch, port, &flags, &command);
     server.wait_ready(2);
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let front = program.behind_nginx.then(|| Front::of(port, &server.path("")));
+    let pool = SocketAddr::from(([127, 0, 0, 1], port));
+    let address = front.as_ref().map_or(pool, |it| it.address);
 
     let answers = ask(address, |so_far| so_far < REQUESTS / CLIENTS);
     let failed = |answers: &Answers| answers.failures.iter().take(5).cloned().collect::<Vec<_>>();
@@ -97,6 +100,7 @@ pub(crate) fn of(program: &Program) -> Option<Trial> {
     let reloaded = reload_under_load(&server, address);
     assert_eq!(failed(&reloaded), [""; 0], "{}\n{}", program.name, server.logs());
 
+    drop(front);
     let pass = server.logs().lines().find_map(|line| Some(line.split_once("recipe `")?.1.into()));
     assert_eq!(server.stop().code(), Some(0), "{}", server.logs());
     assert_quiescent(server.baseline(), &server);
