@@ -1,4 +1,5 @@
-//! A program's own socket makes way for the pool's: answering its `bind`, `listen` and `shutdown`.
+//! A program's own socket makes way for the pool's: answering its `bind`, `listen`, `shutdown` and
+//! `unlink`.
 //!
 //! The program asks to bind an address. If that is one of ours, its socket is replaced by a duplicate
 //! of our listener, at the same number, and the kernel never sees the call. So any number of unmodified
@@ -9,8 +10,11 @@ mod caller;
 mod name;
 pub(crate) mod passing;
 
+use std::ffi::{CStr, OsStr};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -50,7 +54,7 @@ pub(crate) enum Seen {
     ///
     /// A program that first asks whether its socket listens (gunicorn) never calls.
     Listening { listener: usize, pid: Pid },
-    /// It shut down our listener, as it thinks.
+    /// It shut down our listener or removed its file, as it thinks.
     Spared { listener: usize, pid: Pid },
     /// It bound a stream socket to an address that is not ours.
     Elsewhere { address: String, pid: Pid },
@@ -107,6 +111,7 @@ impl Adopter {
             Which::Bind => judge_bind(&call, caller, listeners),
             Which::Listen => judge_listen(&call, caller, listeners),
             Which::Shutdown => judge_shutdown(&call, caller, listeners),
+            Which::Remove => judge_removal(&call, caller, listeners),
         };
         // The thread may have ended meanwhile and another have its number: then what was read is of
         // that other, and nothing may follow from it.
@@ -206,6 +211,27 @@ fn judge_shutdown<'a>(call: &Call, caller: Caller, listeners: &'a [Listener]) ->
     }
 }
 
+/// Programs remove the file of a socket before they bind it and when they end: ours is for all.
+fn judge_removal<'a>(call: &Call, caller: Caller, listeners: &'a [Listener]) -> Verdict<'a> {
+    let Some(path) = removed(call) else { return Verdict::GoOn(None) };
+    let is_file = |ours: &Listener| match SocketName::of(ours) {
+        Some(SocketName::Path(file)) => caller.means(call.descriptor(), &path, &file),
+        _ => false,
+    };
+    match listeners.iter().position(is_file) {
+        Some(listener) => Verdict::Done(Seen::Spared { listener, pid: caller.process }),
+        None => Verdict::GoOn(None),
+    }
+}
+
+/// The path that a program asks to remove, if it may be one of ours.
+fn removed(call: &Call) -> Option<PathBuf> {
+    let bytes = seccomp::copy_memory(call.pid?, call.args[1], u64::MAX).ok()?;
+    // Longer than any socket's is no path of ours.
+    let path = CStr::from_bytes_until_nul(&bytes).ok()?;
+    Some(OsStr::from_bytes(path.to_bytes()).into())
+}
+
 /// The name that a program asks to bind, if it may be of interest.
 fn wanted(call: &Call) -> io::Result<Option<SocketName>> {
     let (Some(thread), [_, address, length, ..]) = (call.pid, call.args) else { return Ok(None) };
@@ -229,7 +255,8 @@ fn best<'a>(
     listeners: &'a [Listener],
 ) -> Option<(usize, &'a Listener)> {
     let serves = |ours: &Listener| {
-        SocketName::of(ours)?.serves(name, |theirs, ours| caller.means(theirs, ours))
+        SocketName::of(ours)?
+            .serves(name, |theirs, ours| caller.means(libc::AT_FDCWD, theirs, ours))
     };
     let serving = listeners.iter().enumerate().filter_map(|it| Some((serves(it.1)?, it)));
     serving.rev().max_by_key(|(likeness, _)| *likeness).map(|(_, it)| it)

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::adopt::passing;
 use super::{Pass, Program};
-use crate::address::Listener;
+use crate::address::{Kind, Listener};
 use crate::sys::descriptors;
 
 /// Where a program is to serve.
@@ -105,7 +105,8 @@ fn settle_in(program: &Program, place: &Place<'_>, command: &mut Command) -> io:
             descriptors::arrange(&listeners, first.max(FIRST), place.channel.as_fd())
         }
         Pass::Adopt => {
-            passing::submit(place.channel.as_fd())
+            let files = place.listeners.iter().any(|it| it.kind() == Kind::Unix);
+            passing::submit(place.channel.as_fd(), files)
                 .map_err(|error| io::Error::other(passing::why_not(&error)))?;
             place.channel.try_clone()
         }

@@ -1,9 +1,11 @@
 //! System calls of another program, answered here: seccomp user notification (seccomp_unotify(2)).
 //!
-//! A child installs a filter that stops two calls, `bind` and `listen`, and lets all others pass; whoever
-//! has the descriptor that comes of it decides what becomes of each. Linux 5.9 or newer is needed.
+//! A child installs a [`filter`] that stops few calls and lets all others pass; whoever has the
+//! descriptor that comes of it decides what becomes of each. Linux 5.9 or newer is needed.
 //! While the descriptor is open somewhere, stopped calls wait for an answer; once nobody has it, they
 //! fail with ENOSYS.
+
+mod filter;
 
 use std::ffi::c_ulong;
 use std::io;
@@ -13,64 +15,13 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-/// The one architecture whose system calls are stopped: AUDIT_ARCH_* of linux/audit.h.
-#[cfg(target_arch = "x86_64")]
-const ARCHITECTURE: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-const ARCHITECTURE: u32 = 0xc000_00b7;
-/// No architecture has this number, so nothing is stopped there; `install` refuses before.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const ARCHITECTURE: u32 = 0;
-
-/// From here on x86_64 numbers the calls of x32 programs (__X32_SYSCALL_BIT of asm/unistd.h).
-const X32: u32 = 0x4000_0000;
-
-/// Where `struct seccomp_data` has the number of the call and the architecture.
-const NUMBER_AT: u32 = 0;
-const ARCHITECTURE_AT: u32 = 4;
-/// And the second argument: its low half, on machines that are little-endian, as both are.
-const SECOND_AT: u32 = 24;
+use filter::{ARCHITECTURE, filter};
 
 /// The most that is copied of another process: any sockaddr of interest, and no more.
 const MOST: usize = 128;
 
-// The numbers of system calls and the codes of instructions are small.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-mod code {
-    pub(super) const BIND: u32 = libc::SYS_bind as u32;
-    pub(super) const LISTEN: u32 = libc::SYS_listen as u32;
-    pub(super) const SHUTDOWN: u32 = libc::SYS_shutdown as u32;
-    pub(super) const SHUT_WR: u32 = libc::SHUT_WR as u32;
-    pub(super) const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    pub(super) const IS: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    pub(super) const IS_AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
-    pub(super) const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-}
-
-/// The filter; jumps are counted from the next line.
-///
-/// For every other call the kernel knows the answer without running it (the bitmap of Linux 5.11).
-const FILTER: [libc::sock_filter; 11] = [
-    plain(code::LOAD, ARCHITECTURE_AT),
-    jump(code::IS, ARCHITECTURE, 0, 7), // a 32-bit program passes
-    plain(code::LOAD, NUMBER_AT),
-    jump(code::IS_AT_LEAST, X32, 5, 0),
-    jump(code::IS, code::BIND, 5, 0),
-    jump(code::IS, code::LISTEN, 4, 0),
-    jump(code::IS, code::SHUTDOWN, 0, 2),
-    plain(code::LOAD, SECOND_AT),
-    jump(code::IS, code::SHUT_WR, 0, 1), // how servers end a response: too often to be stopped
-    plain(code::RETURN, libc::SECCOMP_RET_ALLOW),
-    plain(code::RETURN, libc::SECCOMP_RET_USER_NOTIF),
-];
-
-const fn plain(code: u16, k: u32) -> libc::sock_filter {
-    jump(code, k, 0, 0)
-}
-
-const fn jump(code: u16, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
-    libc::sock_filter { code, jt, jf, k }
-}
+/// The folder in which a thread is, in the place of a descriptor.
+const HERE: u32 = libc::AT_FDCWD.cast_unsigned();
 
 /// A call that waits for its answer.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +40,8 @@ pub(crate) enum Which {
     Listen,
     /// Of both directions, or of reading.
     Shutdown,
+    /// Of a file: descriptor of a folder, or `AT_FDCWD`, and a path in it, as unlinkat(2) has them.
+    Remove,
 }
 
 impl Call {
@@ -99,21 +52,22 @@ impl Call {
     }
 }
 
-/// Stops `bind`, `listen` and `shutdown` of this thread and of all programs and processes that come of it.
+/// Stops `bind`, `listen` and `shutdown` of this thread and of all programs and processes that come of
+/// it, and where files are sockets of ours, `unlink`.
 ///
 /// For a child just before its exec: it gives up for good that a program may have more privileges
 /// than its caller (no_new_privs), and it does not allocate. The descriptor closes on exec.
 ///
 /// EBUSY means that a filter with a listener is there already, and there can be but one
 /// ([`is_nested`]); EPERM and EACCES that it is not allowed; EINVAL and ENOSYS that the kernel cannot.
-pub(crate) fn install() -> io::Result<OwnedFd> {
+pub(crate) fn install(files: bool) -> io::Result<OwnedFd> {
     if ARCHITECTURE == 0 {
         return Err(Errno::NOSYS.into());
     }
     rustix::thread::set_no_new_privs(true)?;
     // While a call is being answered no signal interrupts it, as Go's and Node's would (Linux 5.19).
-    match install_with(libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
-        Err(Errno::INVAL) => Ok(install_with(0)?),
+    match install_with(files, libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
+        Err(Errno::INVAL) => Ok(install_with(files, 0)?),
         other => Ok(other?),
     }
 }
@@ -123,8 +77,8 @@ pub(crate) fn is_nested(refusal: &io::Error) -> bool {
     refusal.raw_os_error() == Some(libc::EBUSY)
 }
 
-fn install_with(flags: c_ulong) -> rustix::io::Result<OwnedFd> {
-    let mut filter = FILTER;
+fn install_with(files: bool, flags: c_ulong) -> rustix::io::Result<OwnedFd> {
+    let mut filter = filter(files);
     let length = u16::try_from(filter.len()).unwrap_or_default();
     let program = libc::sock_fprog { len: length, filter: filter.as_mut_ptr() };
     let flags = flags | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
@@ -179,17 +133,16 @@ pub(crate) fn receive(notifications: &OwnedFd) -> io::Result<Option<Call>> {
 }
 
 fn call(notice: &libc::seccomp_notif) -> Call {
-    let which = match i64::from(notice.data.nr) {
-        libc::SYS_bind => Which::Bind,
-        libc::SYS_listen => Which::Listen,
-        _ => Which::Shutdown,
+    let [first, second, ..] = notice.data.args;
+    let (which, args) = match i64::from(notice.data.nr) {
+        libc::SYS_bind => (Which::Bind, notice.data.args),
+        libc::SYS_listen => (Which::Listen, notice.data.args),
+        libc::SYS_shutdown => (Which::Shutdown, notice.data.args),
+        libc::SYS_unlinkat => (Which::Remove, [first, second, 0, 0, 0, 0]),
+        // unlink(2) has no folder.
+        _ => (Which::Remove, [u64::from(HERE), first, 0, 0, 0, 0]),
     };
-    Call {
-        id: notice.id,
-        pid: Pid::from_raw(notice.pid.cast_signed()),
-        which,
-        args: notice.data.args,
-    }
+    Call { id: notice.id, pid: Pid::from_raw(notice.pid.cast_signed()), which, args }
 }
 
 /// Tells whether nobody lives any more whose calls could be stopped.
@@ -328,7 +281,7 @@ mod tests {
     #[test]
     fn a_second_filter_is_refused_and_says_that_there_is_one() {
         let mut twice =
-            command_prepared("true", || install().and_then(|_first| install()).map(drop));
+            command_prepared("true", || install(false).and_then(|_first| install(true)).map(drop));
         let refusal = twice.spawn().unwrap_err();
         assert!(is_nested(&refusal), "{refusal}");
         assert!(!is_nested(&Errno::PERM.into()) && !is_nested(&Errno::NOSYS.into()));
@@ -339,7 +292,7 @@ mod tests {
     fn a_call_whose_answerer_is_gone_fails_and_others_pass() {
         let script = "import socket\ns = socket.socket()\ntry: s.bind(('127.0.0.1', 0))\n\
                       except OSError as e: raise SystemExit(e.errno)";
-        let mut command = command_prepared("python3", || install().map(drop));
+        let mut command = command_prepared("python3", || install(false).map(drop));
         let Ok(status) = command.args(["-c", script]).status() else {
             return println!("SKIPPED: python3 is not installed");
         };

@@ -74,24 +74,26 @@ impl Caller {
         OFlags::from_bits_retain(bits.unwrap_or_default())
     }
 
-    /// Tells whether a path of the caller leads where a path of ours does.
+    /// Tells whether a path of the caller leads where a path of ours does; where it is relative, from
+    /// a folder that it has open (or `AT_FDCWD`).
     ///
     /// Names first, so that a program cannot make us look into folders of its choice in vain.
-    pub(super) fn means(&self, theirs: &Path, ours: &Path) -> bool {
+    pub(super) fn means(&self, folder: RawFd, theirs: &Path, ours: &Path) -> bool {
         let same_name = theirs.file_name().is_some() && theirs.file_name() == ours.file_name();
         same_name && {
-            let folder = folder_of(&self.seen_from_here(theirs));
+            let folder = folder_of(&self.seen_from_here(folder, theirs));
             folder.is_some() && folder == folder_of(ours)
         }
     }
 
     /// A path of the caller, which may have another root and works in a folder of its own.
-    fn seen_from_here(&self, path: &Path) -> PathBuf {
+    fn seen_from_here(&self, folder: RawFd, path: &Path) -> PathBuf {
         let own = PathBuf::from(format!("/proc/{}", self.thread));
-        path.strip_prefix("/").map_or_else(
-            |_| own.join("cwd").join(path),
-            |below_root| own.join("root").join(below_root),
-        )
+        match path.strip_prefix("/") {
+            Ok(below_root) => own.join("root").join(below_root),
+            Err(_) if folder == libc::AT_FDCWD => own.join("cwd").join(path),
+            Err(_) => PathBuf::from(self.entry("fd", folder)).join(path),
+        }
     }
 
     /// A path of the caller from the root on.
@@ -185,6 +187,10 @@ mod tests {
         assert!(own().has(copy.as_raw_fd(), &one) && !own().has(other.as_raw_fd(), &one));
     }
 
+    fn means(theirs: &Path, ours: &Path) -> bool {
+        own().means(libc::AT_FDCWD, theirs, ours)
+    }
+
     #[test]
     fn paths_are_compared_by_the_folder_they_lead_to() {
         let folder = tempfile::tempdir().unwrap();
@@ -192,10 +198,13 @@ mod tests {
         let _listener = UnixListener::bind(&path).unwrap();
         let alias = folder.path().join("alias");
         std::os::unix::fs::symlink(folder.path(), &alias).unwrap();
-        assert!(own().means(&path, &path) && own().means(&alias.join("s"), &path));
-        assert!(!own().means(&folder.path().join("t"), &path));
-        assert!(!own().means(Path::new("s"), &path) && own().means(Path::new("s"), Path::new("s")));
-        assert!(!own().means(Path::new("/"), &path) && !own().means(Path::new(""), &path));
+        assert!(means(&path, &path) && means(&alias.join("s"), &path));
+        assert!(!means(&folder.path().join("t"), &path));
+        assert!(!means(Path::new("s"), &path) && means(Path::new("s"), Path::new("s")));
+        assert!(!means(Path::new("/"), &path) && !means(Path::new(""), &path));
+        let opened = fs::File::open(folder.path()).unwrap();
+        let from = |name: &str| own().means(opened.as_raw_fd(), Path::new(name), &path);
+        assert!(from("s") && !from("t") && from("./s"));
         let here = std::env::current_dir().unwrap();
         assert_eq!(own().absolute(Path::new("s")), here.join("s"));
     }

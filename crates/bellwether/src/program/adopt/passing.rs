@@ -14,11 +14,12 @@ use crate::sys::seccomp;
 /// What is said with the descriptor.
 const WORD: u8 = b'S';
 
-/// In the child, just before its exec: lets whoever has the other end answer its `bind` and `listen`.
+/// In the child, just before its exec: lets whoever has the other end answer its `bind` and `listen`,
+/// and where some addresses are files, its `unlink`.
 ///
 /// Does not allocate. [`why_not`] says what its errors mean.
-pub(crate) fn submit(channel: BorrowedFd<'_>) -> io::Result<()> {
-    hand_over(channel, seccomp::install()?)
+pub(crate) fn submit(channel: BorrowedFd<'_>, files: bool) -> io::Result<()> {
+    hand_over(channel, seccomp::install(files)?)
 }
 
 /// Says why a program cannot be adopted where `submit` was refused.

@@ -33,7 +33,7 @@ impl Program {
     fn start(program: &str, adjust: impl FnOnce(&mut Command)) -> Option<Self> {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let channel = OwnedFd::from(theirs);
-        let prepare = move || submit(channel.as_fd());
+        let prepare = move || submit(channel.as_fd(), true);
         let mut command = seccomp::command_prepared(program, prepare);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         adjust(&mut command);
@@ -272,7 +272,8 @@ for name in sys.argv[1], 'web.sock', '\\0' + sys.argv[2]:
     s.accept()
 s = socket.socket(socket.AF_UNIX)
 s.bind('other.sock')
-s.listen(5)";
+s.listen(5)
+os.unlink('other.sock')";
     let other = format!("elsewhere unix:{}", folder.path().join("other.sock").display());
     let expected = [
         "adopted 0",
@@ -285,6 +286,30 @@ s.listen(5)";
         "over",
     ];
     check_story(script, &[path, name], &listeners, &expected);
+}
+
+#[test]
+fn the_file_of_our_socket_stays_when_a_program_removes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("web.sock");
+    let listeners = open(&[path.to_str().unwrap()]);
+    let script = "
+folder = os.path.dirname(sys.argv[1])
+open(folder + '/own.txt', 'w')
+os.unlink(folder + '/own.txt')
+assert os.listdir(folder) == ['web.sock']
+os.unlink(sys.argv[1])
+here = os.open(folder, os.O_RDONLY)
+os.unlink('web.sock', dir_fd=here)
+os.chdir(folder)
+s = socket.socket(socket.AF_UNIX)
+s.bind('web.sock')
+s.listen(5)
+os.remove('./web.sock')";
+    let arguments = [path.display().to_string()];
+    let expected = ["spared 0", "spared 0", "adopted 0", "listening 0", "spared 0", "over"];
+    check_story(script, &arguments, &listeners, &expected);
+    assert!(path.exists());
 }
 
 #[test]
