@@ -25,6 +25,8 @@ mod programs;
 mod report;
 #[path = "any_program/trial.rs"]
 mod trial;
+#[path = "any_program/unix.rs"]
+mod unix;
 
 use programs::Program;
 

@@ -1,7 +1,6 @@
 //! How programs live and end in a pool: those that behave, and those that do not.
 
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -274,34 +273,6 @@ serve(listener)";
     let Some((server, address)) = python(script, &flags) else { return };
     server.wait_ready(2);
     get(address).unwrap();
-    stop(server);
-}
-
-#[test]
-fn a_unix_socket_is_adopted_too() {
-    if !has("python3") || !has("curl") {
-        println!("SKIPPED: python3 or curl: it is not installed");
-        return;
-    }
-    let launch = Launch::of(PROGRAM);
-    let (path, socket) = (launch.path("app.py"), launch.path("shop.sock"));
-    let script = "
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[1])
-listener.listen()
-serve(listener)";
-    std::fs::write(&path, format!("{SERVES}{script}")).unwrap();
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let listen = format!("unix:{}", text(&socket));
-    let launch = launch.args(["run", "--listen", &listen, "--handlers", "2", "--", "python3"]);
-    let server = launch.args([text(&path), text(&socket)]).start();
-    server.wait_ready(2);
-    for _ in 0..20 {
-        let mut curl = Command::new("curl");
-        let got =
-            curl.args(["-s", "--unix-socket", &text(&socket), "http://shop/"]).output().unwrap();
-        assert!(got.status.success(), "{got:?}");
-    }
     stop(server);
 }
 
