@@ -23,6 +23,8 @@ mod life;
 mod programs;
 #[path = "any_program/report.rs"]
 mod report;
+#[path = "any_program/succession.rs"]
+mod succession;
 #[path = "any_program/trial.rs"]
 mod trial;
 #[path = "any_program/unix.rs"]

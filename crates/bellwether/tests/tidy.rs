@@ -29,7 +29,6 @@ const MAY_USE: &[(&str, &str)] = &[
     ("buffer", "error sys address"),
     ("notification", "error sys"),
     ("scoreboard", "error sys"),
-    ("program", "error sys address"),
     ("handler", "error sys address buffer notification scoreboard program"),
     (
         "pool",

@@ -33,9 +33,9 @@ pub(crate) struct Trial {
 
 /// Answers by their bodies, and what went wrong.
 #[derive(Debug, Default)]
-struct Answers {
+pub(crate) struct Answers {
     bodies: BTreeMap<String, usize>,
-    failures: Vec<String>,
+    pub(crate) failures: Vec<String>,
 }
 
 impl Answers {
@@ -125,7 +125,7 @@ fn reload_under_load(server: &Run, address: SocketAddr) -> Answers {
 }
 
 /// Lets several clients ask one after the other as long as they shall.
-fn ask(address: SocketAddr, goes_on: impl Fn(usize) -> bool + Sync) -> Answers {
+pub(crate) fn ask(address: SocketAddr, goes_on: impl Fn(usize) -> bool + Sync) -> Answers {
     std::thread::scope(|scope| {
         let client = || {
             let mut answers = Answers::default();

@@ -87,6 +87,7 @@ impl ListenerState {
             overflows_before: self.overflows_before,
             granted: None,
             left_alone: false,
+            in_use: true,
             inherited: self.inherited,
             file: self.file.map(SocketFile::resume),
         };

@@ -151,6 +151,7 @@ fn adopt(fd: OwnedFd, kind: Kind, address: &Address, defaults: Defaults) -> Resu
         overflows_before,
         granted: None,
         left_alone: false,
+        in_use: false,
         inherited: true,
         file: None,
     };

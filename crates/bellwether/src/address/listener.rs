@@ -34,6 +34,8 @@ pub struct Listener {
     pub(super) granted: Option<u32>,
     /// Whether its flags are left to those who share it.
     pub(super) left_alone: bool,
+    /// Whether others served it before it came to us, and may do so still.
+    pub(super) in_use: bool,
     pub(super) inherited: bool,
     pub(super) file: Option<SocketFile>,
 }
@@ -91,11 +93,25 @@ impl Listener {
     /// Leaves the flags of the socket to those who share it, as they would find them on a new one.
     ///
     /// A program that waits in accept(2) fails on a socket that does not block; one that must not
-    /// wait there says so itself, for all who share the socket.
+    /// wait there says so itself, for all who share the socket. One that such programs serve already
+    /// stays as they have it.
     pub(crate) fn leave_alone(&mut self) {
         self.left_alone = true;
+        if !self.in_use {
+            self.set_flags(|flags| flags - OFlags::NONBLOCK);
+        }
+    }
+
+    /// Makes the socket one that never blocks, as handlers of our own want it.
+    pub(crate) fn take_charge(&mut self) {
+        self.left_alone = false;
+        self.set_flags(|flags| flags | OFlags::NONBLOCK);
+    }
+
+    fn set_flags(&self, change: impl FnOnce(OFlags) -> OFlags) {
+        // The descriptor is good, and the flags are ours to change.
         if let Ok(flags) = rustix::fs::fcntl_getfl(&self.fd) {
-            let _ = rustix::fs::fcntl_setfl(&self.fd, flags - OFlags::NONBLOCK);
+            let _ = rustix::fs::fcntl_setfl(&self.fd, change(flags));
         }
     }
 

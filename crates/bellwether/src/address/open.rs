@@ -113,6 +113,7 @@ fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<L
         overflows_before: overflows_before(&address.options, defaults),
         granted: None,
         left_alone: false,
+        in_use: is_in_use(&fd),
         inherited: false,
         file: None,
         fd,
@@ -122,6 +123,11 @@ fn listen_tcp(address: &Address, at: SocketAddr, defaults: Defaults) -> Result<L
         None => Error::open(address, error),
     })?;
     Ok(listener.remember_limit())
+}
+
+/// Tells whether a socket listens before we made it: it came back to us.
+pub(super) fn is_in_use(fd: &OwnedFd) -> bool {
+    sockopt::socket_acceptconn(fd).is_ok_and(|listens| listens)
 }
 
 /// A socket bound there: the one that comes back to us, whose buffer is kept, else a new one.

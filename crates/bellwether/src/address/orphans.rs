@@ -20,6 +20,9 @@ pub(crate) const HANDLER: &str = "bw:handler";
 /// The name of a template.
 pub(crate) const TEMPLATE: &str = "bw:template";
 
+/// No process of a program is looked for that is further from its handler.
+const MOST_BETWEEN: usize = 64;
+
 /// What became of the search for a listener among orphans.
 enum Found {
     /// It is here; its holders are named.
@@ -121,16 +124,12 @@ impl Relative {
     /// Reads what /proc tells; `None` when it is another kind of process, or another user's.
     fn find(pid: i32) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()
-        };
         let name = status.lines().next()?.strip_prefix("Name:\t")?;
         let own = rustix::process::getuid().as_raw().to_string();
-        if !name.starts_with(HANDLER) && name != TEMPLATE || field("Uid:")? != own {
+        if !name.starts_with(HANDLER) && name != TEMPLATE || field(&status, "Uid:")? != own {
             return None;
         }
-        Some(Self { pid, parent: field("PPid:")?.parse().ok()?, sockets: sockets_of(pid) })
+        Some(Self { pid, parent: field(&status, "PPid:")?.parse().ok()?, sockets: sockets_of(pid) })
     }
 
     fn has(&self, inode: u64) -> bool {
@@ -151,11 +150,29 @@ fn all(relatives: &[Relative]) -> Vec<&Relative> {
     relatives.iter().filter(|it| it.is_orphaned()).collect()
 }
 
-/// Tells whether a process that is neither handler nor template has a socket too.
+/// Tells whether a process has a socket too that is neither handler nor template, nor the program of
+/// a handler.
 fn is_held_by_others(inode: u64, relatives: &[Relative]) -> bool {
     let own = rustix::process::getpid().as_raw_pid();
     let strangers = pids().filter(|pid| *pid != own && relatives.iter().all(|it| it.pid != *pid));
-    strangers.flat_map(sockets_of).any(|(_, its)| its == inode)
+    let holds = |pid: &i32| sockets_of(*pid).iter().any(|(_, its)| *its == inode);
+    strangers.filter(holds).any(|pid| !descends(pid, relatives))
+}
+
+/// Tells whether a process comes of one of these.
+fn descends(pid: i32, relatives: &[Relative]) -> bool {
+    let parent = |pid: &i32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        field(&status, "PPid:")?.parse().ok()
+    };
+    let ancestors = std::iter::successors(Some(pid), parent);
+    ancestors.take(MOST_BETWEEN).any(|pid| relatives.iter().any(|it| it.pid == pid))
+}
+
+/// The first word behind a name in /proc/PID/status (proc_pid_status(5)).
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()
 }
 
 fn pids() -> impl Iterator<Item = i32> {

@@ -5,8 +5,6 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::OFlags;
-
 use super::bound::Bound;
 use super::{Address, orphans, stored};
 use crate::error::{Doing, Result};
@@ -22,8 +20,6 @@ pub(super) fn returning(
 ) -> Result<Option<OwnedFd>> {
     let orphaned = || take_over.then(|| orphans::take(address, wanted)).flatten();
     let Some(listener) = stored::take(wanted).or_else(orphaned) else { return Ok(None) };
-    let flags = rustix::fs::fcntl_getfl(&listener).doing("read the flags of a listener")?;
-    rustix::fs::fcntl_setfl(&listener, flags | OFlags::NONBLOCK).doing("set O_NONBLOCK")?;
     if matches!(wanted, Bound::Tcp(..)) {
         reset_tcp(&listener)?;
     }

@@ -128,6 +128,7 @@ fn listen(
 ) -> Result<Listener> {
     let backlog = Some(address.options.backlog.unwrap_or(BACKLOG));
     let listener = Listener {
+        in_use: super::open::is_in_use(&fd),
         fd,
         address: text,
         source: address.clone(),

@@ -51,9 +51,9 @@ impl Pool {
         let settings = self.server.settings;
         let mut listeners = self.server.listeners;
         listeners.iter_mut().for_each(Listener::claim_file);
-        if self.program.is_some() {
-            listeners.iter_mut().for_each(Listener::leave_alone);
-        }
+        let settle =
+            if self.program.is_some() { Listener::leave_alone } else { Listener::take_charge };
+        listeners.iter_mut().for_each(settle);
         let (min, max) = settings.bounds.unwrap_or((settings.handlers, settings.handlers));
         Plan {
             name: self.server.pool_name,
