@@ -44,6 +44,12 @@ pub struct PoolStatus {
     pub generation: u64,
     /// Who wakes when a request arrives: `all`, `some:K`, `one` or `turn`.
     pub notification: String,
+    /// Of programs: whether they serve `serial` (one connection at a time) or `concurrent`, or
+    /// `unknown` as long as that was not seen; absent for handlers of our own.
+    ///
+    /// Programs do not tell what they did: of them `open` is known, and no wake-ups, wins or requests.
+    #[serde(default)]
+    pub serves: Option<String>,
     /// Threads a handler.
     pub threads: usize,
     /// The fewest handlers that there may be.
@@ -90,6 +96,9 @@ pub struct HandlerStatus {
     pub slot: usize,
     /// Its process; absent while it is being made.
     pub pid: Option<i32>,
+    /// The processes of its program, which `pid` started; empty for handlers of our own.
+    #[serde(default)]
+    pub processes: Vec<i32>,
     /// The generation it belongs to.
     pub generation: u64,
     /// `starting`, `idle`, `busy`, `leaving`, `ending` or `killed`.

@@ -10,23 +10,29 @@ use crate::words::{age, clean, count, counted};
 /// The longest address that fits beside its numbers in 80 columns.
 const ADDRESS: usize = 46;
 
+/// So many processes of a program fit on a line of 80 columns.
+const SHOWN: usize = 3;
+
 /// Writes what a pool has and does, without its name.
 pub(super) fn block(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Result {
     let PoolStatus { addresses, handlers, totals, waits, .. } = pool;
     writeln!(f, "\n{:<ADDRESS$} {:>8} {:>8} {:>10}", "ADDRESS", "WAITING", "LIMIT", "OVERFLOWS")?;
     addresses.iter().try_for_each(|it| address(f, it))?;
-    writeln!(
-        f,
-        "\nSLOT     PID  GEN  STATE        AGE  WAKEUPS    WINS  LOSSES  REQUESTS SWITCHES"
-    )?;
-    handlers.iter().try_for_each(|it| handler(f, it))?;
-    handlers.iter().try_for_each(|it| oddities(f, it))?;
+    match &pool.serves {
+        Some(_) => programs(f, handlers)?,
+        None => own_handlers(f, handlers)?,
+    }
     f.write_char('\n')?;
     generations(f, handlers)?;
-    sums(f, totals)?;
+    match &pool.serves {
+        Some(_) => writeln!(f, "connections {} open", count(totals.in_flight))?,
+        None => sums(f, totals)?,
+    }
+    lives(f, totals)?;
     shed(f, totals)?;
     why(f, pool)?;
-    wait(f, waits)
+    // How long whom they took had waited, programs do not tell.
+    if pool.serves.is_none() { wait(f, waits) } else { Ok(()) }
 }
 
 fn address(f: &mut fmt::Formatter<'_>, it: &AddressStatus) -> fmt::Result {
@@ -42,6 +48,32 @@ fn shortened(address: &str) -> String {
         None | Some(0) => clean.into_iter().collect(),
         Some(excess) => ['.', '.'].iter().chain(&clean[excess + 2..]).collect(),
     }
+}
+
+/// What can be seen of programs.
+fn programs(f: &mut fmt::Formatter<'_>, handlers: &[HandlerStatus]) -> fmt::Result {
+    writeln!(f, "\nSLOT     PID  GEN  STATE        AGE     OPEN  PROCESSES")?;
+    handlers.iter().try_for_each(|it| {
+        let pid = it.pid.map_or_else(|| "-".into(), |pid| pid.to_string());
+        let (age, open) = (age(it.age_s), count(it.open));
+        let processes = it.processes.iter().take(SHOWN).map(ToString::to_string);
+        let processes = processes.collect::<Vec<_>>().join(" ");
+        let more = if it.processes.len() > SHOWN { " …" } else { "" };
+        let HandlerStatus { slot, generation, state, .. } = it;
+        writeln!(
+            f,
+            "{slot:>4} {pid:>7} {generation:>4}  {state:<8} {age:>7} {open:>8}  {processes}{more}"
+        )
+    })
+}
+
+fn own_handlers(f: &mut fmt::Formatter<'_>, handlers: &[HandlerStatus]) -> fmt::Result {
+    writeln!(
+        f,
+        "\nSLOT     PID  GEN  STATE        AGE  WAKEUPS    WINS  LOSSES  REQUESTS SWITCHES"
+    )?;
+    handlers.iter().try_for_each(|it| handler(f, it))?;
+    handlers.iter().try_for_each(|it| oddities(f, it))
 }
 
 fn handler(f: &mut fmt::Formatter<'_>, it: &HandlerStatus) -> fmt::Result {
@@ -89,14 +121,17 @@ fn generations(f: &mut fmt::Formatter<'_>, handlers: &[HandlerStatus]) -> fmt::R
 
 fn sums(f: &mut fmt::Formatter<'_>, it: &Totals) -> fmt::Result {
     let Totals { accepted, completed, aborted, in_flight, requests, wakeups, losses, .. } = *it;
-    let Totals { spawned, exited, crashed, alive, .. } = *it;
     let [accepted, completed, aborted, open] = [accepted, completed, aborted, in_flight].map(count);
     let [requests, wakeups, losses] = [requests, wakeups, losses].map(count);
     writeln!(
         f,
         "connections {accepted} accepted = {completed} done + {aborted} aborted + {open} open"
     )?;
-    writeln!(f, "requests    {requests}, with {wakeups} wake-ups and {losses} lost races")?;
+    writeln!(f, "requests    {requests}, with {wakeups} wake-ups and {losses} lost races")
+}
+
+fn lives(f: &mut fmt::Formatter<'_>, it: &Totals) -> fmt::Result {
+    let Totals { spawned, exited, crashed, alive, .. } = *it;
     writeln!(f, "handlers    {spawned} made = {alive} alive + {exited} ended ({crashed} crashed)")
 }
 
@@ -114,7 +149,18 @@ fn why(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Result {
     let is_fixed = min == want && max == want;
     let range = if is_fixed { String::new() } else { format!(" ({min}..{max})") };
     let (handlers, each) = (counted(*want as u64, "handler"), counted(*threads as u64, "thread"));
-    writeln!(f, "wanted      {handlers}{range} of {each}, notification {notification}")?;
+    match pool.serves.as_deref() {
+        Some("serial") => {
+            writeln!(f, "wanted      {handlers}{range}, of one connection at a time")?
+        }
+        Some("concurrent") => {
+            writeln!(f, "wanted      {handlers}{range}, of many connections each")?
+        }
+        Some(_) => writeln!(f, "wanted      {handlers}{range}")?,
+        None => {
+            writeln!(f, "wanted      {handlers}{range} of {each}, notification {notification}")?
+        }
+    }
     // Nothing decides for a pool that is drained.
     if why.is_empty() {
         return Ok(());

@@ -81,7 +81,7 @@ mod tests {
         };
         let address = json!({"address": "x".repeat(100)});
         let words = json!({"name": name, "state": "announcing", "notification": "some:65535",
-            "why": "fixed", "limited_by": "memory pressure",
+            "why": "fixed", "limited_by": "memory pressure", "serves": null,
             "addresses": [large(to_value(AddressStatus::default()), u32::MAX.into(), address)],
             "handlers": [handler(9999), handler(9998)],
             "totals": large(to_value(Totals::default()), 9_876_543, json!({}))});
@@ -112,6 +112,16 @@ mod tests {
             "pid 4194304, generation 4096\nupgraded    4194304 times",
         ];
         check(&all, &wanted, &["pool  ", "change  "]);
+    }
+
+    #[test]
+    fn of_programs_only_what_can_be_seen_is_shown() {
+        let mut programs = pool("p");
+        programs["serves"] = "concurrent".into();
+        programs["handlers"][0]["processes"] = json!(vec![4_194_304; 100]);
+        let all = status("serving", &[programs]);
+        let wanted = [" 4194304 4194304 4194304 …\n", "each\n", "connections 9876543 open\n"];
+        check(&all, &wanted, &["WAKEUPS", "requests ", "waits "]);
     }
 
     #[test]

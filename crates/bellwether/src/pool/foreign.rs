@@ -31,6 +31,8 @@ const MANY: usize = 1000;
 pub(super) struct Onlooker {
     homes: Homes,
     habits: Habits,
+    /// What is known of it by now, or was said.
+    kind: Kind,
     /// By what the listeners are known in other processes.
     inodes: Vec<u64>,
     next: Duration,
@@ -40,6 +42,15 @@ pub(super) struct Onlooker {
 }
 
 impl Onlooker {
+    /// The word for how the programs serve.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self.kind {
+            Kind::Serial => "serial",
+            Kind::Concurrent => "concurrent",
+            Kind::Unknown => "unknown",
+        }
+    }
+
     /// Somebody asks: what was seen a moment ago will not do.
     pub(super) const fn look_anew(&mut self) {
         self.next = Duration::ZERO;
@@ -87,6 +98,7 @@ impl Pool {
             Serves::Serial => Kind::Serial,
             Serves::Concurrent => Kind::Concurrent,
         };
+        self.onlooker.kind = kind;
         self.pattern.manner = match kind {
             // As long as nothing is known, every connection may need a handler.
             Kind::Serial | Kind::Unknown => Manner::Serial,

@@ -22,6 +22,7 @@ impl Pool {
             state: self.state().into(),
             generation: self.serving_generation(),
             notification: self.pattern.notification.to_string(),
+            serves: self.pattern.program.map(|_| self.onlooker.kind().into()),
             threads: self.pattern.threads,
             min: self.bounds.min,
             max: self.bounds.max,
@@ -126,6 +127,8 @@ fn describe(slot: &Slot, occupant: &Occupant) -> HandlerStatus {
     HandlerStatus {
         slot: slot.number,
         pid: pid.map(rustix::process::Pid::as_raw_pid),
+        // The first is the handler itself.
+        processes: occupant.family.iter().skip(1).map(|pid| pid.as_raw_pid()).collect(),
         generation: slot.generation,
         state: word(slot.state, seen, pid.is_some()).into(),
         age_s: (clock::now() - occupant.asked_at).as_secs_f64(),

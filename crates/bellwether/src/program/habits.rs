@@ -7,13 +7,14 @@
 use super::readiness::{Waiting, Waits};
 
 /// What a program does with connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// One at a time, for each thread that accepts.
     Serial,
     /// Several at once.
     Concurrent,
     /// Not seen yet.
+    #[default]
     Unknown,
 }
 
