@@ -1,6 +1,7 @@
 //! Becoming the program: the last steps of a process that is a handler of ours no more.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -8,7 +9,7 @@ use std::process::Command;
 use super::adopt::passing;
 use super::{Pass, Program};
 use crate::address::{Kind, Listener};
-use crate::sys::descriptors;
+use crate::sys::{descriptors, process};
 
 /// Where a program is to serve.
 pub(crate) struct Place<'a> {
@@ -20,6 +21,9 @@ pub(crate) struct Place<'a> {
     /// The way to whoever starts it; it closes when the program runs.
     pub(crate) channel: &'a OwnedFd,
 }
+
+/// The exit status of a process that did not become a program (as of shells).
+const NOT_STARTED: i32 = 127;
 
 /// The first descriptor that systemd passes (SD_LISTEN_FDS_START).
 const FIRST: RawFd = 3;
@@ -37,13 +41,23 @@ const NOT_FOR_IT: [&str; 8] = [
 ];
 
 /// Why a process did not become a program, and the way to whoever starts it as it is now.
-pub(crate) struct Failure {
-    pub(crate) problem: String,
-    pub(crate) channel: io::Result<OwnedFd>,
+struct Failure {
+    problem: String,
+    channel: io::Result<OwnedFd>,
+}
+
+/// Replaces this process by a program, or says over the channel why not and ends.
+pub(crate) fn become_or_say(program: &Program, place: &Place<'_>) -> ! {
+    let failure = exec(program, place);
+    if let Ok(channel) = failure.channel {
+        // What would have been read in the place of a descriptor is blank.
+        let _ = write!(File::from(channel), " {}", failure.problem);
+    }
+    process::exit_now(NOT_STARTED)
 }
 
 /// Replaces this process by a program; returns only to say why not.
-pub(crate) fn exec(program: &Program, place: &Place<'_>) -> Failure {
+fn exec(program: &Program, place: &Place<'_>) -> Failure {
     let name = program.file.to_string_lossy();
     let mut command = Command::new(&program.file);
     command.args(&program.arguments);

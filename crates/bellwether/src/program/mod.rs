@@ -14,6 +14,7 @@ pub(crate) mod habits;
 pub(crate) mod in_hand;
 pub(crate) mod launch;
 pub(crate) mod readiness;
+mod scout;
 #[cfg(test)]
 mod trial;
 

@@ -1,10 +1,9 @@
 //! Starting a program: its process, and its words if it does not become one.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 
-use rustix::event::{PollFd, PollFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Signal;
 
@@ -54,7 +53,8 @@ impl<'a> Warden<'a> {
         };
         drop(theirs);
         let adopter = match program.ways.pass {
-            Pass::Adopt => adopter(&ours),
+            // Without it there are words instead.
+            Pass::Adopt => passing::wait(&ours).map(Adopter::new),
             _ => None,
         };
         let mut words = String::new();
@@ -92,13 +92,6 @@ fn inode(listener: &Listener) -> Option<u64> {
     rustix::fs::fstat(listener).ok().map(|it| it.st_ino)
 }
 
-/// Waits for what the calls of the program are heard by; without it there are words instead.
-fn adopter(channel: &OwnedFd) -> Option<Adopter> {
-    let mut polled = [PollFd::new(channel, PollFlags::IN)];
-    while let Err(rustix::io::Errno::INTR) = rustix::event::poll(&mut polled, None) {}
-    passing::receive(channel.as_fd()).ok().flatten().map(Adopter::new)
-}
-
 /// In a new process: becomes the program, or says why not.
 fn become_program(program: &Program, post: &Post, notices: Option<&Notices>, warden: OwnedFd) -> ! {
     signal::clean_slate();
@@ -109,10 +102,5 @@ fn become_program(program: &Program, post: &Post, notices: Option<&Notices>, war
         notify: notices.map(Notices::name),
         channel: &warden,
     };
-    let failure = launch::exec(program, &place);
-    if let Ok(channel) = failure.channel {
-        // What would have been read in the place of a descriptor is blank.
-        let _ = File::from(channel).write_all(format!(" {}", failure.problem).as_bytes());
-    }
-    process::exit_now(Departure::NotStarted.code())
+    launch::become_or_say(program, &place)
 }

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags,
@@ -44,6 +45,13 @@ pub(crate) fn hand_over(channel: BorrowedFd<'_>, notifications: OwnedFd) -> io::
     let word = [IoSlice::new(&[WORD])];
     rustix::net::sendmsg(channel, &word, &mut rights, SendFlags::NOSIGNAL)?;
     Ok(())
+}
+
+/// Waits for the descriptor; `None` when it will not come.
+pub(crate) fn wait(channel: &OwnedFd) -> Option<OwnedFd> {
+    let mut polled = [PollFd::new(channel, PollFlags::IN)];
+    while let Err(rustix::io::Errno::INTR) = rustix::event::poll(&mut polled, None) {}
+    receive(channel.as_fd()).ok().flatten()
 }
 
 /// Takes the descriptor if it has come; never blocks.
