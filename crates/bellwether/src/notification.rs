@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::sys::poller::{Interest, Poller};
+use crate::sys::poller::{Interest, Poller, Ready};
 
 /// Who wakes when a request arrives.
 ///
@@ -108,6 +108,15 @@ pub(crate) enum Wake {
 
 const MESSAGES: u64 = 1 << 32;
 
+impl From<Ready> for Wake {
+    fn from(ready: Ready) -> Self {
+        if ready.token & MESSAGES != 0 {
+            return Self::Message { number: ready.token & !MESSAGES, gone: ready.hung_up };
+        }
+        Self::Request(usize::try_from(ready.token).unwrap_or(0))
+    }
+}
+
 /// One thread's place among those who wait.
 pub(crate) struct Waiter {
     poller: Poller,
@@ -118,8 +127,13 @@ pub(crate) struct Waiter {
 impl Waiter {
     /// Takes a place in this mode; `rank` numbers all threads of a pool from the lowest slot on.
     pub(crate) fn new(mode: Notification, rank: usize) -> io::Result<Self> {
+        Self::of_many(mode, rank, 1)
+    }
+
+    /// Takes a place likewise, to hear of as many as this at once ([`Waiter::wait_for_all`]).
+    pub(crate) fn of_many(mode: Notification, rank: usize, batch: usize) -> io::Result<Self> {
         let rotates = mode == Notification::Turn;
-        Ok(Self { poller: Poller::new(1)?, interest: mode.interest(rank), rotates })
+        Ok(Self { poller: Poller::new(batch)?, interest: mode.interest(rank), rotates })
     }
 
     /// Starts waiting for requests.
@@ -145,6 +159,11 @@ impl Waiter {
         self.poller.add(fd, MESSAGES | number, Interest::ReadAlone)
     }
 
+    /// Wakes as well whenever this descriptor may have become readable or writable.
+    pub(crate) fn also_for_changes(&self, fd: impl AsFd, number: u64) -> io::Result<()> {
+        self.poller.add(fd, MESSAGES | number, Interest::Changes)
+    }
+
     /// Does not wake for this descriptor any more.
     pub(crate) fn not_any_more(&self, fd: impl AsFd) -> io::Result<()> {
         self.poller.remove(fd)
@@ -152,13 +171,12 @@ impl Waiter {
 
     /// Waits until something happens or `patience` runs out; `None` waits for ever.
     pub(crate) fn wait(&mut self, patience: Option<Duration>) -> io::Result<Wake> {
-        Ok(match self.poller.wait_one(patience)? {
-            None => Wake::Nothing,
-            Some(ready) if ready.token & MESSAGES != 0 => {
-                Wake::Message { number: ready.token & !MESSAGES, gone: ready.hung_up }
-            }
-            Some(ready) => Wake::Request(usize::try_from(ready.token).unwrap_or(0)),
-        })
+        Ok(self.poller.wait_one(patience)?.map_or(Wake::Nothing, Wake::from))
+    }
+
+    /// Waits likewise, and returns all that has happened: nothing where patience ran out.
+    pub(crate) fn wait_for_all(&mut self, patience: Option<Duration>) -> io::Result<Vec<Wake>> {
+        Ok(self.poller.wait(patience)?.into_iter().map(Wake::from).collect())
     }
 
     /// Goes to the end of the line after a win, where the mode rotates.

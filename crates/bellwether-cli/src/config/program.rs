@@ -17,8 +17,9 @@ pub(crate) enum PassWay {
 }
 
 impl Value for PassWay {
-    const FORM: &'static str = "\"auto\", \"listen-fds\", \"fd:N\", \"stdin\" or \"adopt\"";
-    const PATTERN: &'static str = "^(auto|listen-fds|fd:[0-9]+|stdin|adopt)$";
+    const FORM: &'static str =
+        "\"auto\", \"listen-fds\", \"fd:N\", \"stdin\", \"adopt\" or \"port\"";
+    const PATTERN: &'static str = "^(auto|listen-fds|fd:[0-9]+|stdin|adopt|port)$";
 
     fn read(text: &str) -> Result<Self, String> {
         let number = text.strip_prefix("fd:").and_then(|number| number.parse::<i32>().ok());
@@ -27,6 +28,7 @@ impl Value for PassWay {
             ("listen-fds", _) => Ok(Self::Only(Pass::ListenFds)),
             ("stdin", _) => Ok(Self::Only(Pass::StandardInput)),
             ("adopt", _) => Ok(Self::Only(Pass::Adopt)),
+            ("port", _) => Ok(Self::Only(Pass::Port)),
             (_, Some(number)) if number >= 3 => Ok(Self::Only(Pass::Descriptors(number))),
             _ => Err(format!("`{text}` is not possible; write {}, with N from 3 on", Self::FORM)),
         }
@@ -108,7 +110,7 @@ mod tests {
         assert_eq!(pass("auto"), Some(PassWay::Auto));
         assert_eq!(pass("fd:7"), Some(PassWay::Only(Pass::Descriptors(7))));
         assert!(
-            ["", "fd:", "fd:0", "fd:1", "fd:2", "fd:-1", "port", "FD:3"]
+            ["", "fd:", "fd:0", "fd:1", "fd:2", "fd:-1", "port:1", "FD:3"]
                 .iter()
                 .all(|it| pass(it).is_none())
         );

@@ -38,8 +38,8 @@ pub(crate) struct PoolSettings {
     #[arg(skip)]
     pub(crate) recipes: Option<PathBuf>,
 
-    /// How the program is given the addresses: auto, listen-fds, fd:N, stdin or adopt [default:
-    /// auto].
+    /// How the program is given the addresses: auto, listen-fds, fd:N, stdin, adopt or port
+    /// [default: auto].
     #[arg(skip)]
     pub(crate) pass: Option<Written<PassWay>>,
 

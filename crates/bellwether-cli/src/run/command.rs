@@ -55,12 +55,14 @@ struct Flags {
     #[arg(long, value_name = "FILE", help_heading = PROGRAM)]
     recipes: Option<PathBuf>,
 
-    /// How the program is given the addresses: auto, listen-fds, fd:N, stdin or adopt
+    /// How the program is given the addresses: auto, listen-fds, fd:N, stdin, adopt or port
     /// [default: auto].
     ///
-    /// auto: as the program is known to like it, else adopt. listen-fds: as systemd does. fd:N: as
-    /// descriptors from N on. stdin: as standard input (FastCGI). adopt: in the place of the
-    /// socket that the program binds itself.
+    /// auto: as the program is known to like it, else adopt, else port. listen-fds: as systemd
+    /// does. fd:N: as descriptors from N on. stdin: as standard input (FastCGI). adopt: in the
+    /// place of the socket that the program binds itself. port, the last resort: each program has
+    /// a port of its own on 127.0.0.1, told by PORT and by {port} in CMD and --env, to which a
+    /// relay carries connections.
     #[arg(long, value_name = "WAY", help_heading = PROGRAM)]
     pass: Option<Written<PassWay>>,
 

@@ -101,26 +101,30 @@ impl Plan {
         }
     }
 
-    /// Makes the program that is to be started with these addresses in hand.
-    pub(crate) fn program(&self, listeners: &[Listener]) -> Result<Program> {
-        let found = self.found()?;
-        let (way, first) = match self.pool.pass {
+    /// How the program is given its addresses, and the first descriptor if it is given any.
+    ///
+    /// Whoever insists on adopting is told why that cannot be; who leaves it to us is helped.
+    fn way(&self, found: &Found<'_>) -> Result<(Way, i32)> {
+        Ok(match self.pool.pass {
             Some(Written(PassWay::Only(Pass::ListenFds))) => (Way::ListenFds, FIRST),
             Some(Written(PassWay::Only(Pass::Descriptors(first)))) => (Way::Fd, first),
             Some(Written(PassWay::Only(Pass::StandardInput))) => (Way::Stdin, FIRST),
-            Some(Written(PassWay::Only(_))) => (Way::Adopt, FIRST),
-            Some(Written(PassWay::Auto)) | None => (found.way(), FIRST),
-        };
+            Some(Written(PassWay::Only(Pass::Port))) => (Way::Port, FIRST),
+            Some(Written(PassWay::Only(pass))) => pass.check().map(|()| (Way::Adopt, FIRST))?,
+            Some(Written(PassWay::Auto)) | None => (possible(found.way()), FIRST),
+        })
+    }
+
+    /// Makes the program that is to be started with these addresses in hand.
+    pub(crate) fn program(&self, listeners: &[Listener]) -> Result<Program> {
+        let found = self.found()?;
+        let (way, first) = self.way(&found)?;
         let pass = match way {
             Way::ListenFds => Pass::ListenFds,
             Way::Fd | Way::Env => Pass::Descriptors(first),
             Way::Stdin => Pass::StandardInput,
             Way::Adopt => Pass::Adopt,
-            Way::Port => {
-                let problem = "it can only be reached at a port of its own, which is not possible \
-                               here; try --pass adopt";
-                return Err(wrong(problem));
-            }
+            Way::Port => Pass::Port,
         };
         let addresses = listeners.iter().map(|it| it.address().parse::<Address>());
         let sockets: Vec<_> = (first..).zip(addresses.collect::<Result<Vec<_>>>()?).collect();
@@ -149,12 +153,24 @@ impl Plan {
     }
 }
 
+/// The way, or the last resort where there can be none such here.
+fn possible(way: Way) -> Way {
+    let is_possible = if way == Way::Adopt { Pass::Adopt.check() } else { Ok(()) };
+    let Err(problem) = is_possible else { return way };
+    tracing::warn!("the program cannot be adopted, so it gets a port of its own; {problem}");
+    Way::Port
+}
+
 /// Says how a program is given its addresses.
 const fn how(pass: Pass) -> &'static str {
     match pass {
         Pass::ListenFds => "which is told its addresses by LISTEN_FDS",
         Pass::Descriptors(_) => "which finds its addresses as descriptors",
         Pass::StandardInput => "which finds its address as standard input",
+        Pass::Port => {
+            "which has a port of its own: the last resort, for a relay stands between, which costs \
+             time, and the program does not see its clients' addresses"
+        }
         _ => "which is adopted: our address takes the place of the one that it binds",
     }
 }

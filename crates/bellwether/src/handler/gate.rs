@@ -22,18 +22,9 @@ use super::guest::{Arrival, End, Guest};
 use super::post::{Order, Post, ROPE, Seat};
 use super::race::{Outcome, Racer, Stop};
 use super::requests::{Requests, Unfinished};
+use super::share::{COURTESY, RUDENESS};
 use crate::error::BoxError;
 use crate::sys::clock;
-
-/// How far above the average a handler may be before it leaves newcomers to others.
-const SLACK: u64 = 4;
-
-/// How long a handler above its fair share leaves newcomers to others, before it takes one all
-/// the same: the others may be stuck.
-const COURTESY: Duration = Duration::from_millis(5);
-
-/// How long it then takes whatever comes.
-const RUDENESS: Duration = Duration::from_millis(250);
 
 /// How many accepted connections may wait for the runtime of their own handler.
 const IN_HAND: usize = 4;
@@ -166,8 +157,7 @@ impl Room {
 
     /// Tells whether this pair holds clearly more than the average of all pairs.
     fn is_over_its_share(&self) -> bool {
-        let pairs = self.post.control.handlers() * self.post.seat.threads as u64;
-        self.open() as u64 > self.post.bell.open() / pairs + SLACK
+        self.post.is_over_its_share(self.open())
     }
 }
 

@@ -20,7 +20,9 @@ mod patience;
 pub(crate) mod post;
 pub(crate) mod race;
 pub(crate) mod refusal;
+mod relay;
 pub(crate) mod requests;
+mod share;
 #[cfg(feature = "tokio")]
 mod stream;
 pub(crate) mod warden;

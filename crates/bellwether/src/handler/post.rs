@@ -90,7 +90,7 @@ impl Seat {
     }
 
     /// The rank among all threads of the pool, from the lowest slot on.
-    const fn rank(&self) -> usize {
+    pub(super) const fn rank(&self) -> usize {
         self.slot * self.threads + self.thread
     }
 }

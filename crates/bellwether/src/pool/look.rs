@@ -141,7 +141,7 @@ impl Pool {
     fn reopen(&mut self, i: usize) {
         match self.listeners[i].reopen() {
             Ok(mut fresh) => {
-                if self.pattern.program.is_some() {
+                if self.pattern.program.is_some_and(|ways| ways.shares_listeners()) {
                     fresh.leave_alone();
                 }
                 let _ = self.poller.add(&fresh, Source::Listener(i).token(), Interest::ReadOnce);

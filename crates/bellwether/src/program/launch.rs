@@ -1,5 +1,6 @@
 //! Becoming the program: the last steps of a process that is a handler of ours no more.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -7,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::adopt::passing;
-use super::{Pass, Program};
+use super::{Pass, Program, private_port};
 use crate::address::{Kind, Listener};
 use crate::sys::{descriptors, process};
 
@@ -18,6 +19,8 @@ pub(crate) struct Place<'a> {
     pub(crate) listeners: &'a [Listener],
     /// Where it may say how it is, if anywhere.
     pub(crate) notify: Option<&'a str>,
+    /// The port of its own, where it has one.
+    pub(crate) port: Option<u16>,
     /// The way to whoever starts it; it closes when the program runs.
     pub(crate) channel: &'a OwnedFd,
 }
@@ -60,7 +63,11 @@ pub(crate) fn become_or_say(program: &Program, place: &Place<'_>) -> ! {
 fn exec(program: &Program, place: &Place<'_>) -> Failure {
     let name = program.file.to_string_lossy();
     let mut command = Command::new(&program.file);
-    command.args(&program.arguments);
+    let filled = |text: &OsString| match place.port {
+        Some(port) => private_port::filled(text, port),
+        None => text.clone(),
+    };
+    command.args(program.arguments.iter().map(filled));
     for name in NOT_FOR_IT {
         command.env_remove(name);
     }
@@ -78,7 +85,7 @@ fn exec(program: &Program, place: &Place<'_>) -> Failure {
     };
     for (name, value) in &program.environment {
         match value {
-            Some(value) => command.env(name, value),
+            Some(value) => command.env(name, filled(value)),
             None => command.env_remove(name),
         };
     }
@@ -130,6 +137,11 @@ fn settle_in(program: &Program, place: &Place<'_>, command: &mut Command) -> io:
                 return Err(io::Error::other(problem));
             };
             rustix::stdio::dup2_stdin(listener)?;
+            place.channel.try_clone()
+        }
+        Pass::Port => {
+            let port = place.port.ok_or_else(|| io::Error::other("it was given no port"))?;
+            command.env("PORT", port.to_string()).env("HOST", private_port::HOST);
             place.channel.try_clone()
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A [`Program`] is what its owner says of it; [`launch`] turns a fresh process into it, with the
 //! addresses in hand as [`Pass`] says; [`adopt`] puts them in the place of sockets that it binds
-//! itself. Nobody has to change a program for it, and nobody asks it anything: how the processes of
+//! itself; who can do neither has a [`private_port`]. Nobody has to change a program for it, and nobody asks it anything: how the processes of
 //! its [`family`] wait shows whether it is ready ([`readiness`]), its accepted connections what it
 //! has [`in_hand`], and both over time whether it is serial ([`habits`]).
 
@@ -13,6 +13,7 @@ pub(crate) mod family;
 pub(crate) mod habits;
 pub(crate) mod in_hand;
 pub(crate) mod launch;
+pub(crate) mod private_port;
 pub(crate) mod readiness;
 mod scout;
 #[cfg(test)]
@@ -22,6 +23,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use adopt::passing;
+
+use crate::error::{Error, Result};
 
 /// How a program is given the addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +45,40 @@ pub enum Pass {
     Adopt,
     /// One address as standard input, as FastCGI programs and those of inetd's `wait` like it.
     StandardInput,
+    /// Not at all: each handler's program has a port of its own on 127.0.0.1, to which its warden
+    /// carries the connections that it wins. The last resort.
+    ///
+    /// The program is told its port by the variable `PORT` (and `HOST`), which may be set otherwise,
+    /// and by each `{port}` in its arguments and variables. A relay stands between, which costs
+    /// time, and the program sees 127.0.0.1 in the place of its clients' addresses.
+    Port,
+}
+
+impl Pass {
+    /// Tells whether programs can be given addresses in this way here, or why not.
+    ///
+    /// Of [`Pass::Adopt`] alone that is not known beforehand; a child of this process tries it. As
+    /// `run` does, call it while the process has one thread; with more nothing is tried.
+    ///
+    /// ```
+    /// use bellwether::Pass;
+    ///
+    /// assert!(Pass::ListenFds.check().is_ok());
+    /// let pass = if Pass::Adopt.check().is_ok() { Pass::Adopt } else { Pass::Port };
+    /// # let _ = pass;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configure`](crate::Error::Configure) where the kernel has no seccomp user
+    /// notification or does not allow it, and where somebody around this process has it: there can
+    /// be but one.
+    pub fn check(self) -> Result<()> {
+        match self {
+            Self::Adopt => passing::check().map_err(|why| Error::configure("adopt", why)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// By what a program is known to be ready.
@@ -97,6 +136,13 @@ pub(crate) struct Ways {
     pub(crate) accepts_late: bool,
     /// The signal by which it finishes what it has and ends.
     pub(crate) stop: i32,
+}
+
+impl Ways {
+    /// Tells whether the program itself has our listeners, and not its warden for it.
+    pub(crate) const fn shares_listeners(&self) -> bool {
+        !matches!(self.pass, Pass::Port)
+    }
 }
 
 impl Program {

@@ -140,7 +140,7 @@ fn become_program(program: &Program, channel: &OwnedFd) -> ! {
         let _ = rustix::stdio::dup2_stdout(&nowhere);
         let _ = rustix::stdio::dup2_stderr(&nowhere);
     }
-    let place = Place { slot: 0, generation: 1, listeners: &[], notify: None, channel };
+    let place = Place { slot: 0, generation: 1, listeners: &[], notify: None, port: None, channel };
     launch::become_or_say(&program, &place)
 }
 

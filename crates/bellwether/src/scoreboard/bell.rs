@@ -83,20 +83,17 @@ impl Bell {
     }
 
     /// Returns the number of open connections of the pool.
-    #[cfg_attr(not(feature = "tokio"), allow(dead_code))] // only the gate asks
     pub(crate) fn open(&self) -> u64 {
         // A count that was decremented once too often reads as nothing, not as 2^64 - 1.
         i64::try_from(self.page[OPEN].load(Ordering::Relaxed)).map_or(0, i64::unsigned_abs)
     }
 
     /// Counts a connection that was accepted.
-    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
     pub(crate) fn opened(&self) {
         self.page[OPEN].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a connection that has ended.
-    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
     pub(crate) fn closed(&self) {
         self.page[OPEN].fetch_sub(1, Ordering::Relaxed);
     }

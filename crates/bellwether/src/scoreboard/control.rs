@@ -66,7 +66,6 @@ pub(crate) struct ControlView(View);
 
 impl ControlView {
     /// Returns how many handlers serve, at least 1.
-    #[cfg_attr(not(feature = "tokio"), allow(dead_code))] // only the gate asks
     pub(crate) fn handlers(&self) -> u64 {
         self.0.get(HANDLERS).max(1)
     }

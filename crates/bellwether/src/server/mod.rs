@@ -186,7 +186,8 @@ impl Server {
         let ways = program.ways;
         let load = move || {
             let program = program.clone();
-            let body: Body = Box::new(move |post| warden::live(&program, &post));
+            let body: Body =
+                Box::new(move |post| warden::live(&program, &std::sync::Arc::new(post)));
             Ok(body)
         };
         Pool::of_program(self, Manner::Serial, ways, Box::new(load))

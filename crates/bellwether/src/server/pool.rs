@@ -51,8 +51,8 @@ impl Pool {
         let settings = self.server.settings;
         let mut listeners = self.server.listeners;
         listeners.iter_mut().for_each(Listener::claim_file);
-        let settle =
-            if self.program.is_some() { Listener::leave_alone } else { Listener::take_charge };
+        let shares = self.program.is_some_and(|ways| ways.shares_listeners());
+        let settle = if shares { Listener::leave_alone } else { Listener::take_charge };
         listeners.iter_mut().for_each(settle);
         let (min, max) = settings.bounds.unwrap_or((settings.handlers, settings.handlers));
         Plan {

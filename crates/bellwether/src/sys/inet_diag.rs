@@ -1,4 +1,5 @@
-//! The accepted TCP connections of a port, asked from the kernel by netlink (sock_diag(7)).
+//! The TCP sockets of a port, asked from the kernel by netlink (sock_diag(7)): those that listen,
+//! and the connections that were accepted.
 
 use std::io;
 
@@ -12,26 +13,38 @@ use super::sock_diag::{CLOSE_WAIT, Connection, ESTABLISHED, attribute, dump, u32
 /// table of connections for one answer: what that costs grows with the machine's memory.
 pub(crate) fn connections(family: AddressFamily, port: u16) -> io::Result<Vec<Connection>> {
     let mut found = Vec::new();
-    dump(&question(family, port), |answer| found.extend(parse(answer, port)))?;
+    let question = question(family, port, ACCEPTED);
+    dump(&question, |answer| found.extend(parse(answer, port)))?;
     Ok(found)
 }
 
 /// The same, and whether they are idle, which the kernel says in many more bytes.
 pub(crate) fn connections_closely(family: AddressFamily, port: u16) -> io::Result<Vec<Connection>> {
-    let mut question = question(family, port);
+    let mut question = question(family, port, ACCEPTED);
     question[2] = 1 << (INET_DIAG_INFO - 1); // idiag_ext
     let mut found = Vec::new();
     dump(&question, |answer| found.extend(parse(answer, port)))?;
     Ok(found)
 }
 
+/// The inodes of the sockets that listen at this port.
+pub(crate) fn listening(family: AddressFamily, port: u16) -> io::Result<Vec<u64>> {
+    let mut found = Vec::new();
+    dump(&question(family, port, 1 << LISTEN), |answer| {
+        let listens = answer.get(1) == Some(&LISTEN);
+        let own_port = answer.get(4..6) == Some(&port.to_be_bytes());
+        let inode = u32_at(answer, INODE).filter(|inode| listens && own_port && *inode != 0);
+        found.extend(inode.map(u64::from));
+    })?;
+    Ok(found)
+}
+
 /// struct inet_diag_req_v2 (linux/inet_diag.h).
-fn question(family: AddressFamily, port: u16) -> [u8; 56] {
+fn question(family: AddressFamily, port: u16, states: u32) -> [u8; 56] {
     let mut question = [0; 56];
     let mut put = |at: usize, bytes: &[u8]| question[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, &family.as_raw().to_ne_bytes()[..1]);
     put(1, &[IPPROTO_TCP]);
-    let states = 1u32 << ESTABLISHED | 1 << CLOSE_WAIT;
     put(4, &states.to_ne_bytes());
     put(8, &port.to_be_bytes()); // idiag_sport: the kernel passes over all others
     put(48, &[0xff; 8]); // idiag_cookie: none
@@ -39,6 +52,12 @@ fn question(family: AddressFamily, port: u16) -> [u8; 56] {
 }
 
 const IPPROTO_TCP: u8 = 6;
+/// TCP_LISTEN.
+const LISTEN: u8 = 10;
+/// The states of a connection that somebody has.
+const ACCEPTED: u32 = 1 << ESTABLISHED | 1 << CLOSE_WAIT;
+/// Where struct inet_diag_msg has the inode.
+const INODE: usize = 68;
 /// The attribute with struct tcp_info.
 const INET_DIAG_INFO: u16 = 2;
 /// The size of struct inet_diag_msg, after which attributes follow.
@@ -56,7 +75,7 @@ const A_WHILE: u32 = 500;
 fn parse(answer: &[u8], port: u16) -> Option<Connection> {
     let state = *answer.get(1)?;
     let own_port = u16::from_be_bytes(answer.get(4..6)?.try_into().ok()?);
-    let (unread, inode) = (u32_at(answer, 56)?, u32_at(answer, 68)?);
+    let (unread, inode) = (u32_at(answer, 56)?, u32_at(answer, INODE)?);
     // What waits in the accept queue has no file yet.
     let counts = own_port == port && inode != 0 && matches!(state, ESTABLISHED | CLOSE_WAIT);
     let is_half_closed = state == CLOSE_WAIT;
@@ -119,6 +138,17 @@ mod tests {
             drop(accepted);
             assert_eq!(connections(family, port).unwrap(), [], "{address}");
         }
+    }
+
+    #[test]
+    fn a_listener_is_found_by_its_port() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let _accepted = listener.accept().unwrap();
+        assert_eq!(listening(AddressFamily::INET, port).unwrap(), [inode(&listener)]);
+        let other = client.local_addr().unwrap().port();
+        assert!(listening(AddressFamily::INET, other).unwrap().is_empty());
     }
 
     proptest! {

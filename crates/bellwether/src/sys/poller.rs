@@ -18,6 +18,8 @@ pub(crate) enum Interest {
     ReadOnce,
     /// Writable.
     Write,
+    /// Readable or writable, reported whenever that may have changed (EPOLLET).
+    Changes,
     /// Only errors and hang-ups, which epoll always reports.
     HangUp,
 }
@@ -30,6 +32,10 @@ impl Interest {
             Self::ReadAlone => EventFlags::IN.union(EventFlags::EXCLUSIVE),
             Self::ReadOnce => EventFlags::IN.union(EventFlags::ONESHOT),
             Self::Write => EventFlags::OUT,
+            Self::Changes => {
+                let both = EventFlags::IN.union(EventFlags::OUT);
+                both.union(EventFlags::RDHUP).union(EventFlags::ET)
+            }
             Self::HangUp => EventFlags::empty(),
         }
     }

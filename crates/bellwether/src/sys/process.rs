@@ -84,9 +84,17 @@ pub(crate) fn reap(pid: Pid) -> Option<WaitStatus> {
 
 /// Waits until a child of this process has ended.
 pub(crate) fn wait_for(pid: Pid) {
-    while let Err(rustix::io::Errno::INTR) =
-        rustix::process::waitpid(Some(pid), WaitOptions::empty())
-    {}
+    let _ = status_of(pid);
+}
+
+/// Waits until a child of this process has ended, and returns how.
+pub(crate) fn status_of(pid: Pid) -> Option<WaitStatus> {
+    loop {
+        match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
+            Err(rustix::io::Errno::INTR) => {}
+            ended => return ended.ok().flatten().map(|(_, status)| status),
+        }
+    }
 }
 
 /// Opens the directory of the process in /proc and sums up the context switches of its threads.

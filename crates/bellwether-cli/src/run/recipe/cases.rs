@@ -321,11 +321,11 @@ fn the_user_may_choose_another_way() {
     check(
         "uvicorn a:b --port 80 --host ::",
         Way::Port,
-        "PORT=4001 WEB_CONCURRENCY=1 uvicorn a:b --host 127.0.0.1 --port 4001",
+        "WEB_CONCURRENCY=1 uvicorn a:b --host 127.0.0.1 --port {port}",
     );
-    check("php -S :80", Way::Port, "PORT=4001 php -S 127.0.0.1:4001");
-    check("python -m http.server 80", Way::Port, "PORT=4001 python -m http.server 4001");
-    check("node x.js", Way::Port, "PORT=4001 node x.js");
+    check("php -S :80", Way::Port, "php -S 127.0.0.1:{port}");
+    check("python -m http.server 80", Way::Port, "python -m http.server {port}");
+    check("node x.js", Way::Port, "node x.js");
     check("./server", Way::ListenFds, "LISTEN_FDS=1 ./server");
     check("./server", Way::Fd, "./server");
 }
@@ -373,6 +373,23 @@ fn the_users_own_recipes_decide() {
     assert_eq!((chosen.recipe.name.as_str(), chosen.program_at), ("gunicorn", 0));
     let problem = book.choose("gunicron", &split("x")).unwrap_err();
     assert!(problem.contains("did you mean `gunicorn`?"), "{problem}");
+}
+
+#[test]
+fn a_recipe_may_name_the_private_port_in_its_own_words() {
+    let text = "[[recipe]]\nname = 'mine'\nprograms = ['shop']\npass = 'port'\n\
+                arguments = ['--at', '{address}']\nenvironment = { SHOP = '{host}-{port}' }\n\
+                address = { port = ['-p='] }\n\
+                [[recipe]]\nname = 'plain'\nprograms = ['plain']\npass = 'port'\n\
+                address = { port = ['-p='] }\n";
+    let book: Book = Recipe::book().with(text, "my.toml").unwrap();
+    let check = |command: &str, expected: &str| {
+        let found = book.find(&split(command));
+        let prepared = prepared(&found, found.way(), &[":80", "unix:/x"]).unwrap();
+        assert_eq!(shown(&found, found.way(), &prepared), expected);
+    };
+    check("shop -p 80 x", "mine port: SHOP=127.0.0.1-{port} shop x --at 127.0.0.1:{port}");
+    check("plain -p 80 x", "plain port: plain x -p {port}");
 }
 
 #[test]

@@ -12,8 +12,13 @@ use crate::config::place::place;
 /// What a recipe can have filled in.
 const BLANKS: &[&str] = &["fd", "fds", "host", "port", "path", "address"];
 
-/// Where a program listens that is sent its connections: nobody else comes there.
+/// Where a program listens that is sent its connections, on this machine alone.
 const PRIVATE: &str = "127.0.0.1";
+
+/// Its port, which is another for each handler: filled in when it is started ([`Pass::Port`]).
+///
+/// [`Pass::Port`]: bellwether::Pass::Port
+const ITS_PORT: &str = "{port}";
 
 /// How sockets reach a program.
 #[derive(Debug)]
@@ -21,7 +26,7 @@ pub(crate) struct Passed<'a> {
     /// The way; [`Found::way`] unless the user has another one.
     pub(crate) way: Way,
     /// The descriptors that the program will find, and where clients reach them. With
-    /// [`Way::Port`] the address is the program's private one, and the descriptor means nothing.
+    /// [`Way::Port`] it finds none, and none of these addresses.
     pub(crate) sockets: &'a [(i32, Address)],
 }
 
@@ -52,7 +57,10 @@ impl Found<'_> {
             return Err(objection);
         }
         self.takes(passed)?;
-        let sockets: Vec<Socket> = passed.sockets.iter().map(Socket::of).collect();
+        let sockets: Vec<Socket> = match passed.way {
+            Way::Port => vec![Socket::private()],
+            _ => passed.sockets.iter().map(Socket::of).collect(),
+        };
         let (kept, mut notes) = self.kept(passed.way);
         notes.extend(self.recipe.note.clone().into_iter().chain(self.notes.iter().cloned()));
         let added = self.added(passed.way, &sockets);
@@ -69,8 +77,8 @@ impl Found<'_> {
     /// Tells whether the program can take that many sockets this way.
     fn takes(&self, passed: &Passed<'_>) -> Result<(), String> {
         let one_alone = match passed.way {
-            Way::Stdin | Way::Port => true,
-            Way::Adopt | Way::ListenFds => false,
+            Way::Stdin => true,
+            Way::Adopt | Way::ListenFds | Way::Port => false,
             Way::Fd | Way::Env => self.is_own(passed.way) && !self.recipe.several,
         };
         let count = passed.sockets.len();
@@ -113,7 +121,9 @@ impl Found<'_> {
     /// What is added to the arguments.
     fn added(&self, way: Way, sockets: &[Socket]) -> Vec<OsString> {
         let named = match way {
-            Way::Port => self.private_port(sockets),
+            // What a recipe says of a port it says to that end.
+            _ if self.is_own(way) && !self.recipe.arguments.is_empty() => self.named(sockets),
+            Way::Port => self.private_port(),
             _ if self.is_own(way) => self.named(sockets),
             _ => Vec::new(),
         };
@@ -131,16 +141,15 @@ impl Found<'_> {
     }
 
     /// The arguments that send a program to its private port, as far as it has any.
-    fn private_port(&self, sockets: &[Socket]) -> Vec<OsString> {
+    fn private_port(&self) -> Vec<OsString> {
         let naming = &self.recipe.address;
-        let Some(port) = sockets.first().map(|it| it.port.as_str()) else { return Vec::new() };
         match (naming.port.first(), naming.bind.first()) {
             (Some(flag), _) => {
                 let host = naming.host.first().map(|flag| flag.with(PRIVATE));
-                host.into_iter().chain([flag.with(port)]).flatten().collect()
+                host.into_iter().chain([flag.with(ITS_PORT)]).flatten().collect()
             }
-            (None, Some(flag)) => flag.with(&format!("{PRIVATE}:{port}")).into(),
-            (None, None) if naming.word => vec![port.into()],
+            (None, Some(flag)) => flag.with(&format!("{PRIVATE}:{ITS_PORT}")).into(),
+            (None, None) if naming.word => vec![ITS_PORT.into()],
             (None, None) => Vec::new(),
         }
     }
@@ -148,7 +157,6 @@ impl Found<'_> {
     fn environment(&self, way: Way, sockets: &[Socket]) -> Vec<(String, String)> {
         let mut variables: Vec<_> = match way {
             Way::ListenFds => vec![("LISTEN_FDS".into(), sockets.len().to_string())],
-            Way::Port => sockets.iter().map(|it| ("PORT".into(), it.port.clone())).collect(),
             _ => Vec::new(),
         };
         // Where variables pass the socket, they would be wrong if something else does.
@@ -172,6 +180,17 @@ fn told(dropped: &[String], why: &str) -> Vec<String> {
 }
 
 impl Socket {
+    /// That of a program with a port of its own.
+    fn private() -> Self {
+        Self {
+            fd: String::new(),
+            host: PRIVATE.into(),
+            port: ITS_PORT.into(),
+            path: String::new(),
+            address: format!("{PRIVATE}:{ITS_PORT}"),
+        }
+    }
+
     fn of((descriptor, address): &(i32, Address)) -> Self {
         let whole = place(address);
         let path = whole.strip_prefix("unix:").unwrap_or_default();

@@ -20,7 +20,7 @@ impl Warden<'_> {
         }
         match self.stage {
             // It was told to end; how it did is its own affair.
-            Stage::Stopping => Departure::Done,
+            Stage::Stopping => self.departure,
             Stage::Starting if !all_ended && status.exit_status() == Some(0) => {
                 self.post.not_started(&IN_THE_BACKGROUND.into())
             }
@@ -39,6 +39,7 @@ impl Warden<'_> {
 
     /// The spawner has died, and the time is up until which a successor could have come.
     pub(super) fn end_without_spawner(&mut self, now: Duration) {
+        self.carries_until = self.carries_until.map(|_| Duration::ZERO);
         if self.stage == Stage::Stopping {
             signal_all(Signal::KILL);
         } else {

@@ -6,12 +6,14 @@
 //! the program, and ends as the program ended. Whatever may take its time (a call that the program
 //! makes, a program that does not end) takes the time of a process that has no other work.
 
+mod carrying;
 mod ending;
 mod notices;
 mod parting;
 mod start;
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -20,8 +22,10 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 
 use super::Departure;
 use super::post::{Order, Post};
+use super::relay::Relay;
 use crate::program::adopt::{Adopter, Seen};
 use crate::program::family::Family;
+use crate::program::private_port::PrivatePort;
 use crate::program::readiness::{Waits, how_it_waits};
 use crate::program::{Program, Ready};
 use crate::sys::clock;
@@ -54,7 +58,7 @@ enum Stage {
 /// The keeper of one program.
 struct Warden<'a> {
     program: &'a Program,
-    post: &'a Post,
+    post: &'a Arc<Post>,
     /// The process that was started; whatever else belongs to the program descends from it.
     main: Pid,
     /// How that process has ended.
@@ -65,6 +69,11 @@ struct Warden<'a> {
     inodes: Vec<u64>,
     /// Where it is to be adopted: what answers its calls.
     adopter: Option<Adopter>,
+    /// Where it has a port of its own: that, and what carries connections there once it is ready.
+    port: Option<PrivatePort>,
+    relay: Option<Relay>,
+    /// As what this handler ends once the program was told to.
+    departure: Departure,
     /// What it did that explains why it is not ready.
     seen: Vec<String>,
     stage: Stage,
@@ -75,10 +84,12 @@ struct Warden<'a> {
     hears: bool,
     /// Where the spawner has died: when the program is told to end, or is ended.
     orphaned: Option<Duration>,
+    /// Where the program has ended: until when what it has said is carried on.
+    carries_until: Option<Duration>,
 }
 
 /// Runs the program of a handler until it has ended.
-pub(crate) fn live(program: &Program, post: &Post) -> Departure {
+pub(crate) fn live(program: &Program, post: &Arc<Post>) -> Departure {
     match Warden::start(program, post) {
         Ok(warden) => warden.keep(),
         Err(problem) => post.not_started(&problem.into()),
@@ -89,9 +100,12 @@ impl Warden<'_> {
     fn keep(mut self) -> Departure {
         loop {
             let all_ended = self.reap();
-            match self.ended {
+            let ended = self.ended;
+            match ended {
                 // What it has started may still finish what it has.
-                Some(status) if all_ended || self.stage != Stage::Stopping => {
+                Some(status)
+                    if (all_ended || self.stage != Stage::Stopping) && self.has_carried_on() =>
+                {
                     return self.end(status, all_ended);
                 }
                 _ => {}
@@ -119,6 +133,7 @@ impl Warden<'_> {
         if self.stage == Stage::Starting && self.is_ready(now) {
             self.become_ready();
         }
+        self.mind_the_relay();
         if self.stage == Stage::Emptying && !self.post.requests_wait() {
             self.enter(Stage::Parting);
         }
@@ -134,13 +149,17 @@ impl Warden<'_> {
         match self.program.ways.ready {
             Ready::After(time) => now.saturating_sub(self.since) >= time,
             Ready::Notify => false,
-            Ready::Auto | Ready::Accept => self.waits(),
+            Ready::Auto | Ready::Accept => match &self.port {
+                Some(port) => port.found(&family()).is_some(),
+                None => self.waits(),
+            },
         }
     }
 
     fn become_ready(&mut self) {
         if self.stage == Stage::Starting {
             self.enter(Stage::Serving);
+            self.begin_to_carry();
             self.post.ready();
         }
     }
@@ -172,6 +191,7 @@ impl Warden<'_> {
     /// Tells the program to finish what it has and end.
     fn stop(&mut self) {
         self.enter(Stage::Stopping);
+        self.relay.iter().for_each(Relay::close);
         signal_all(self.stop_signal());
         self.release();
     }
@@ -199,6 +219,7 @@ impl Warden<'_> {
         } else if channel.contains(PollFlags::IN) {
             // A nudge; programs look for themselves.
             self.post.hear();
+            self.relay.iter().for_each(Relay::look);
         }
     }
 
@@ -232,11 +253,13 @@ impl Warden<'_> {
             Stage::Starting | Stage::Emptying => {
                 Some((now.saturating_sub(self.since) / 8).clamp(SOON, LATER))
             }
+            Stage::Parting if self.relay.is_some() => Some(SOON),
             Stage::Parting => Some(self.search.pause()),
             Stage::Serving | Stage::Stopping => None,
         };
         let orphaned = self.orphaned.map(|until| until.saturating_sub(now));
-        look.into_iter().chain(orphaned).min()
+        let carries = self.carries_until.map(|_| SOON);
+        look.into_iter().chain(orphaned).chain(carries).min()
     }
 
     fn hear_signals(&mut self) {
@@ -250,6 +273,8 @@ impl Warden<'_> {
 
     /// The spawner has lost its patience.
     fn hurry(&mut self) {
+        // If it has ended, somebody does not take what it has said.
+        self.carries_until = self.carries_until.map(|_| Duration::ZERO);
         if self.stage == Stage::Stopping {
             // What it was told was not heard; this most programs understand.
             signal_all(Signal::TERM);

@@ -16,7 +16,7 @@ use crate::sys::clock;
 
 /// How long a moment is looked for at which it has no connection at all; from then on those that
 /// are kept open though all is answered do not count.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// For how long it is held, if it has something in hand.
 const HELD: Duration = Duration::from_millis(5);
 /// How long it then goes on: at first, and at last.
@@ -48,6 +48,9 @@ impl Search {
 impl Warden<'_> {
     /// Tells the program to end if this is a good moment, or the last.
     pub(super) fn part(&mut self, now: Duration) {
+        if self.relay.is_some() {
+            return self.part_from_the_relay(now);
+        }
         if now < self.search.until {
             return;
         }
@@ -63,19 +66,20 @@ impl Warden<'_> {
                 if self.program.ways.accepts_late {
                     others.iter().for_each(|pid| forbid_to_accept(*pid));
                 }
-                signal_all(self.stop_signal());
+                self.end_the_program(now);
                 tell(&others, Signal::CONT);
-                let ms = now.saturating_sub(self.since).as_millis();
-                tracing::debug!(
-                    slot = self.post.seat.slot,
-                    ms,
-                    "the program ends with nothing in hand"
-                );
-                self.enter(Stage::Stopping);
             } else {
                 self.search = Search { held: true, until: clock::now() + HELD, ..self.search };
             }
         }
+    }
+
+    /// Tells the program to end, which has nothing in hand.
+    pub(super) fn end_the_program(&mut self, now: Duration) {
+        signal_all(self.stop_signal());
+        let ms = now.saturating_sub(self.since).as_millis();
+        tracing::debug!(slot = self.post.seat.slot, ms, "the program ends with nothing in hand");
+        self.enter(Stage::Stopping);
     }
 
     /// Lets a program go on that is held.

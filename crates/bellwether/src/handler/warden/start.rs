@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Signal;
@@ -15,6 +16,7 @@ use crate::handler::Departure;
 use crate::handler::post::Post;
 use crate::program::adopt::{Adopter, passing};
 use crate::program::launch::{self, Place};
+use crate::program::private_port::PrivatePort;
 use crate::program::{Pass, Program};
 use crate::sys::clock;
 use crate::sys::process::{self, Fork};
@@ -22,7 +24,7 @@ use crate::sys::signal::{self, Signals};
 
 impl<'a> Warden<'a> {
     /// Starts the program; an error says why it does not run.
-    pub(super) fn start(program: &'a Program, post: &'a Post) -> Result<Self, String> {
+    pub(super) fn start(program: &'a Program, post: &'a Arc<Post>) -> Result<Self, String> {
         let refused = |error: io::Error| format!("a program cannot be started: {error}");
         rustix::process::setpgid(None, None).map_err(|errno| refused(errno.into()))?;
         // Whatever the program leaves behind comes to us, so that we know when all of it has ended.
@@ -38,6 +40,10 @@ impl<'a> Warden<'a> {
             None,
         )
         .map_err(|errno| refused(errno.into()))?;
+        let port = match program.ways.pass {
+            Pass::Port => Some(PrivatePort::choose().map_err(refused)?),
+            _ => None,
+        };
         let own = rustix::process::getpid();
         let main = match process::fork().map_err(refused)? {
             Fork::Parent(main) => main,
@@ -48,7 +54,8 @@ impl<'a> Warden<'a> {
                 if rustix::process::getppid() != Some(own) {
                     process::exit_now(Departure::NotStarted.code());
                 }
-                become_program(program, post, notices.as_ref(), theirs)
+                let number = port.as_ref().map(PrivatePort::number);
+                become_program(program, post, (notices.as_ref(), number), theirs)
             }
         };
         drop(theirs);
@@ -68,6 +75,9 @@ impl<'a> Warden<'a> {
             // Until more is known.
             post.say_why_not("it has opened no address");
         }
+        if let Some(port) = &port {
+            post.say_why_not(&nobody_at(port));
+        }
         let (stage, since) = (Stage::Starting, clock::now());
         Ok(Self {
             program,
@@ -78,14 +88,24 @@ impl<'a> Warden<'a> {
             notices,
             inodes: post.listeners.iter().filter_map(inode).collect(),
             adopter,
+            port,
+            relay: None,
+            departure: Departure::Done,
             seen: Vec::new(),
             stage,
             since,
             search: Search::new(),
             hears: true,
             orphaned: None,
+            carries_until: None,
         })
     }
+}
+
+/// What to try where the program does not accept at its private port.
+fn nobody_at(port: &PrivatePort) -> String {
+    let place = port.usual();
+    format!("it does not accept at {place}, which PORT and {{port}} in its arguments tell it")
 }
 
 fn inode(listener: &Listener) -> Option<u64> {
@@ -93,13 +113,19 @@ fn inode(listener: &Listener) -> Option<u64> {
 }
 
 /// In a new process: becomes the program, or says why not.
-fn become_program(program: &Program, post: &Post, notices: Option<&Notices>, warden: OwnedFd) -> ! {
+fn become_program(
+    program: &Program,
+    post: &Post,
+    (notices, port): (Option<&Notices>, Option<u16>),
+    warden: OwnedFd,
+) -> ! {
     signal::clean_slate();
     let place = Place {
         slot: post.seat.slot,
         generation: post.seat.generation,
         listeners: &post.listeners,
         notify: notices.map(Notices::name),
+        port,
         channel: &warden,
     };
     launch::become_or_say(program, &place)

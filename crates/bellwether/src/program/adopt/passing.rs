@@ -10,6 +10,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags,
 };
 
+use crate::sys::process::{self, Fork};
 use crate::sys::seccomp;
 
 /// What is said with the descriptor.
@@ -21,6 +22,27 @@ const WORD: u8 = b'S';
 /// Does not allocate. [`why_not`] says what its errors mean.
 pub(crate) fn submit(channel: BorrowedFd<'_>, files: bool) -> io::Result<()> {
     hand_over(channel, seccomp::install(files)?)
+}
+
+/// Tells whether a child of this process could do that, or why not: one tries.
+///
+/// Where no child can be made it is not known, and shows when the program is started.
+pub(crate) fn check() -> Result<(), String> {
+    match process::fork() {
+        Ok(Fork::Child) => {
+            let refusal = seccomp::install(true).err();
+            // What has no number is not known to the kernel either. All numbers fit (errno(3)).
+            let number = refusal.map_or(0, |it| it.raw_os_error().unwrap_or(libc::ENOSYS));
+            process::exit_now(number)
+        }
+        Ok(Fork::Parent(child)) => {
+            match process::status_of(child).and_then(|it| it.exit_status()) {
+                None | Some(0) => Ok(()),
+                Some(number) => Err(why_not(&io::Error::from_raw_os_error(number))),
+            }
+        }
+        Err(_) => Ok(()),
+    }
 }
 
 /// Says why a program cannot be adopted where `submit` was refused.
