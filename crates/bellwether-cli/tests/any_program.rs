@@ -19,6 +19,8 @@ mod front;
 mod installed;
 #[path = "any_program/life.rs"]
 mod life;
+#[path = "any_program/port.rs"]
+mod port;
 #[path = "any_program/programs.rs"]
 mod programs;
 #[path = "any_program/report.rs"]

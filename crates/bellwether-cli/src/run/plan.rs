@@ -168,8 +168,8 @@ const fn how(pass: Pass) -> &'static str {
         Pass::Descriptors(_) => "which finds its addresses as descriptors",
         Pass::StandardInput => "which finds its address as standard input",
         Pass::Port => {
-            "which has a port of its own: the last resort, for a relay stands between, which costs \
-             time, and the program does not see its clients' addresses"
+            "which has a port of its own: the last resort, as a relay in between costs time and \
+             hides from it where its clients are"
         }
         _ => "which is adopted: our address takes the place of the one that it binds",
     }

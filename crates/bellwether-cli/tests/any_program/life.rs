@@ -13,7 +13,7 @@ use crate::trial::{PROGRAM, free_port, get, run};
 const QUICK: &[&str] = &["--handlers", "2", "--kill-after", "1s", "--stop-grace", "3s"];
 
 /// A server of one connection after the other, that binds what the test says.
-const SERVES: &str = r#"
+pub(crate) const SERVES: &str = r#"
 import os, socket, sys, time
 def serve(listener):
     while True:
@@ -47,14 +47,14 @@ fn python(script: &str, flags: &[&str]) -> Option<(Run, SocketAddr)> {
 }
 
 #[track_caller]
-fn stop(mut server: Run) {
+pub(crate) fn stop(mut server: Run) {
     assert_eq!(server.stop().code(), Some(0), "{}", server.logs());
     assert_quiescent(server.baseline(), &server);
 }
 
 /// Waits until the server has given up, and returns what it said last.
 #[track_caller]
-fn refusal(mut server: Run) -> String {
+pub(crate) fn refusal(mut server: Run) -> String {
     let code = server.wait().code();
     assert!(code.is_some_and(|code| code >= 64), "{code:?} {}", server.logs());
     assert_quiescent(server.baseline(), &server);
@@ -289,6 +289,6 @@ fn the_spawner_may_be_killed_and_nothing_outlives_the_grace() {
     eventually(PATIENCE, "all to end", || family.iter().all(|it| !is_alive(it.pid)).then_some(()));
 }
 
-fn pid_of(number: i32) -> Pid {
+pub(crate) fn pid_of(number: i32) -> Pid {
     Pid::from_raw(number).unwrap()
 }

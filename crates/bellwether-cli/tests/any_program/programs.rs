@@ -32,6 +32,24 @@ impl Program {
         (self.command)(folder, port)
     }
 
+    /// Those that are told their port by a variable, whatever it is.
+    pub(crate) fn with_a_port() -> Vec<Self> {
+        let program = |name, needs, command| {
+            let (behind_nginx, pass) = (false, Some("port"));
+            Self { name, version: &[], needs, tells: true, behind_nginx, pass, command }
+        };
+        vec![
+            program("node by PORT", "node", |at, _| {
+                let script = NODE.replace("PORT", "process.env.PORT");
+                Some(vec!["node".into(), file(at, "app.js", &script)])
+            }),
+            program("Python by PORT", "python3", |at, _| {
+                let script = PYTHON.replace("PORT", "int(os.environ['PO' 'RT'])");
+                Some(vec!["python3".into(), file(at, "app.py", &script)])
+            }),
+        ]
+    }
+
     #[allow(clippy::too_many_lines, reason = "a list")]
     pub(crate) fn all() -> Vec<Self> {
         let program = |name, needs, version, tells, command| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::front::Front;
@@ -61,7 +61,9 @@ impl Answers {
 
 /// A port that is free now, from below those that the kernel gives to whoever asks for any.
 pub(crate) fn free_port() -> u16 {
-    let first = std::process::id() * 7;
+    // Tests of one process ask at the same time.
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id() * 7 + ASKED.fetch_add(1, Ordering::Relaxed) * 101;
     let ports = (0..10_000).map(|i| 10_000 + u16::try_from((first + i) % 20_000).unwrap());
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     ports.into_iter().find(is_free).unwrap()

@@ -18,6 +18,7 @@ pub(crate) mod readiness;
 mod scout;
 #[cfg(test)]
 mod trial;
+pub(crate) mod uptake;
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::RawFd;

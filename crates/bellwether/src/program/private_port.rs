@@ -16,7 +16,7 @@ use rustix::net::{
 use rustix::process::Pid;
 
 use super::descriptors;
-use crate::sys::inet_diag;
+use crate::sys::inet_diag::{self, Listening};
 
 /// Where programs are told to listen.
 pub(crate) const HOST: &str = "127.0.0.1";
@@ -76,10 +76,15 @@ impl PrivatePort {
         self.is_of(program).then_some(found)
     }
 
+    /// The sockets that listen there, as far as the kernel lets us see.
+    pub(super) fn listeners(&self) -> Vec<Listening> {
+        let ask = |family| inet_diag::listening(family, self.number).unwrap_or_default();
+        [ask(AddressFamily::INET), ask(AddressFamily::INET6)].concat()
+    }
+
     /// Whether one of these processes listens there; where that cannot be seen it is believed.
     fn is_of(&self, program: &[Pid]) -> bool {
-        let ask = |family| inet_diag::listening(family, self.number).unwrap_or_default();
-        let listeners = [ask(AddressFamily::INET), ask(AddressFamily::INET6)].concat();
+        let listeners: Vec<u64> = self.listeners().iter().map(|it| it.inode).collect();
         let may_have = |pid: &Pid| {
             let mut has = false;
             let seen = descriptors::visit(*pid, |_, link| {

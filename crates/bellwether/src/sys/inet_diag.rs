@@ -27,14 +27,23 @@ pub(crate) fn connections_closely(family: AddressFamily, port: u16) -> io::Resul
     Ok(found)
 }
 
-/// The inodes of the sockets that listen at this port.
-pub(crate) fn listening(family: AddressFamily, port: u16) -> io::Result<Vec<u64>> {
+/// A socket that listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listening {
+    pub(crate) inode: u64,
+    /// How many connections wait to be accepted.
+    pub(crate) depth: u32,
+}
+
+/// The sockets that listen at this port.
+pub(crate) fn listening(family: AddressFamily, port: u16) -> io::Result<Vec<Listening>> {
     let mut found = Vec::new();
     dump(&question(family, port, 1 << LISTEN), |answer| {
         let listens = answer.get(1) == Some(&LISTEN);
         let own_port = answer.get(4..6) == Some(&port.to_be_bytes());
-        let inode = u32_at(answer, INODE).filter(|inode| listens && own_port && *inode != 0);
-        found.extend(inode.map(u64::from));
+        let (inode, depth) = (u32_at(answer, INODE), u32_at(answer, QUEUE));
+        let seen = inode.zip(depth).filter(|_| listens && own_port);
+        found.extend(seen.map(|(inode, depth)| Listening { inode: inode.into(), depth }));
     })?;
     Ok(found)
 }
@@ -56,8 +65,9 @@ const IPPROTO_TCP: u8 = 6;
 const LISTEN: u8 = 10;
 /// The states of a connection that somebody has.
 const ACCEPTED: u32 = 1 << ESTABLISHED | 1 << CLOSE_WAIT;
-/// Where struct inet_diag_msg has the inode.
+/// Where struct inet_diag_msg has the inode, and what was not read or accepted (idiag_rqueue).
 const INODE: usize = 68;
+const QUEUE: usize = 56;
 /// The attribute with struct tcp_info.
 const INET_DIAG_INFO: u16 = 2;
 /// The size of struct inet_diag_msg, after which attributes follow.
@@ -75,7 +85,7 @@ const A_WHILE: u32 = 500;
 fn parse(answer: &[u8], port: u16) -> Option<Connection> {
     let state = *answer.get(1)?;
     let own_port = u16::from_be_bytes(answer.get(4..6)?.try_into().ok()?);
-    let (unread, inode) = (u32_at(answer, 56)?, u32_at(answer, INODE)?);
+    let (unread, inode) = (u32_at(answer, QUEUE)?, u32_at(answer, INODE)?);
     // What waits in the accept queue has no file yet.
     let counts = own_port == port && inode != 0 && matches!(state, ESTABLISHED | CLOSE_WAIT);
     let is_half_closed = state == CLOSE_WAIT;
@@ -141,13 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_is_found_by_its_port() {
+    fn a_listener_is_found_by_its_port_with_what_waits_there() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let clients = [0; 3].map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap());
         let _accepted = listener.accept().unwrap();
-        assert_eq!(listening(AddressFamily::INET, port).unwrap(), [inode(&listener)]);
-        let other = client.local_addr().unwrap().port();
+        let expected = Listening { inode: inode(&listener), depth: 2 };
+        assert_eq!(listening(AddressFamily::INET, port).unwrap(), [expected]);
+        let other = clients[0].local_addr().unwrap().port();
         assert!(listening(AddressFamily::INET, other).unwrap().is_empty());
     }
 

@@ -13,6 +13,7 @@ use super::{Stage, Warden, family};
 use crate::handler::Departure;
 use crate::handler::relay::Relay;
 use crate::program::Serves;
+use crate::program::uptake::takes_one_at_a_time;
 use crate::sys::{clock, process};
 
 impl Warden<'_> {
@@ -20,8 +21,13 @@ impl Warden<'_> {
     pub(super) fn begin_to_carry(&mut self) {
         let Some(port) = &self.port else { return };
         let place = port.found(&family()).unwrap_or_else(|| port.usual());
-        // More would wait for a program that has no use for them yet, and others may be idle.
-        let most = (self.program.ways.serves == Serves::Serial).then_some(1);
+        let is_serial = match self.program.ways.serves {
+            Serves::Serial => true,
+            Serves::Concurrent => false,
+            Serves::Auto => takes_one_at_a_time(port, place),
+        };
+        // More would wait at a program that has no use for them yet, and others may be idle.
+        let most = is_serial.then_some(1);
         match Relay::start(self.post, place, most) {
             Ok(relay) => self.relay = Some(relay),
             Err(error) => {
