@@ -116,7 +116,7 @@ fn rest_of(mut stream: impl Read) -> Vec<u8> {
 
 /// Bytes of which each is where it belongs.
 fn much(seed: usize) -> Vec<u8> {
-    (0..MUCH).map(|i| ((i * 31 + i / 256 + seed) % 251) as u8).collect()
+    (0..MUCH).map(|i| u8::try_from((i * 31 + i / 256 + seed) % 251).unwrap()).collect()
 }
 
 fn reset(stream: TcpStream) {

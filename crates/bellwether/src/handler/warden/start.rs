@@ -33,17 +33,8 @@ impl<'a> Warden<'a> {
         // Without it a program cannot say that it is ready, which can still be seen.
         let notices = Notices::open().ok();
         let signals = Signals::open().map_err(refused)?;
-        let (ours, theirs) = rustix::net::socketpair(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(|errno| refused(errno.into()))?;
-        let port = match program.ways.pass {
-            Pass::Port => Some(PrivatePort::choose().map_err(refused)?),
-            _ => None,
-        };
+        let (ours, theirs) = channel().map_err(|errno| refused(errno.into()))?;
+        let port = private_port(program).map_err(refused)?;
         let own = rustix::process::getpid();
         let main = match process::fork().map_err(refused)? {
             Fork::Parent(main) => main,
@@ -71,13 +62,11 @@ impl<'a> Warden<'a> {
             process::wait_for(main);
             return Err(words.trim().into());
         }
+        // Until more is known.
         if adopter.is_some() {
-            // Until more is known.
             post.say_why_not("it has opened no address");
         }
-        if let Some(port) = &port {
-            post.say_why_not(&nobody_at(port));
-        }
+        port.iter().for_each(|port| post.say_why_not(&nobody_at(port)));
         let (stage, since) = (Stage::Starting, clock::now());
         Ok(Self {
             program,
@@ -100,6 +89,17 @@ impl<'a> Warden<'a> {
             carries_until: None,
         })
     }
+}
+
+/// The two ends of a way from a new process to its warden.
+fn channel() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    let (kind, flags) = (SocketType::STREAM, SocketFlags::CLOEXEC);
+    rustix::net::socketpair(AddressFamily::UNIX, kind, flags, None)
+}
+
+/// A port for a program that is to have one of its own.
+fn private_port(program: &Program) -> io::Result<Option<PrivatePort>> {
+    (program.ways.pass == Pass::Port).then(PrivatePort::choose).transpose()
 }
 
 /// What to try where the program does not accept at its private port.
