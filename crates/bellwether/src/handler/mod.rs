@@ -6,7 +6,7 @@
 //! answer of `accept` through [`refusal`], judge by its [`lateness`] whether a connection is to be
 //! served, keep a [`deadline`] for each of their [`requests`] where there are any, and end with a
 //! [`Departure`], which is the exit status. Without a spawner they have [`patience`] for a while,
-//! and end by their [`last_will`].
+//! and end by their [`last_will`]. A program has a [`warden`], and at the worst a [`relay`].
 
 mod connection;
 mod deadline;
