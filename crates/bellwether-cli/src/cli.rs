@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::check::Check;
+use crate::doctor::Doctor;
 use crate::ending::Ending;
 use crate::generate::Generate;
 use crate::run::command::Run;
@@ -64,6 +65,12 @@ Examples:
   bellwether run -l :8000 --handlers 1..16 -- gunicorn shop:app
   bellwether run -l unix:/run/php.sock --handlers auto -- php-cgi
   bellwether run -l :3000 --handlers 4 -e NODE_ENV=production -- npm start";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  bellwether doctor -- uvicorn shop:app
+  bellwether doctor -l :3000 -- npm start
+  bellwether doctor --json -- php-cgi";
 
 const START_EXAMPLES: &str = "\
 Examples:
@@ -124,6 +131,8 @@ pub(crate) enum Command {
     Serve(Box<Serve>),
     #[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Run(Box<Run>),
+    #[command(after_help = format!("{DOCTOR_EXAMPLES}\n\n{EXIT_STATUS}"))]
+    Doctor(Box<Doctor>),
     #[command(after_help = format!("{START_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Start(Start),
     #[command(after_help = format!("{CHECK_EXAMPLES}\n\n{EXIT_STATUS}"))]

@@ -5,6 +5,7 @@ mod banner;
 mod cli;
 mod config;
 mod disk;
+mod doctor;
 mod ending;
 mod events;
 mod files;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     ending::of(|| match cli::read()? {
         Command::Serve(order) => serve::serve(&order),
         Command::Run(order) => run::command::run(&order),
+        Command::Doctor(order) => doctor::run(&order),
         Command::Start(order) => serve::start(&order),
         Command::Check(order) => config::check::run(&order),
         Command::Generate(order) => generate::run::<cli::Cli>(&order),

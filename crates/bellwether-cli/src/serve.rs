@@ -136,7 +136,7 @@ impl Control {
 }
 
 /// Tells whether a service manager has passed sockets to this very process (sd_listen_fds(3)).
-fn sockets_are_passed() -> bool {
+pub(crate) fn sockets_are_passed() -> bool {
     let is = |name, expected: &str| std::env::var(name).is_ok_and(|value| value == expected);
     // What an earlier life of ours has stored with the manager is no address of its choosing.
     let ours = |names: String| names.split(':').all(|name| name.starts_with("bellwether-"));

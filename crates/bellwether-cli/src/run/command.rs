@@ -10,10 +10,7 @@ use crate::config::settings::PoolSettings;
 use crate::config::written::Written;
 use crate::ending::Ending;
 use crate::log;
-use crate::serve::{Control, alone};
-
-/// The address of a program that names none.
-const ADDRESS: &str = "127.0.0.1:8000";
+use crate::serve::{Control, alone, sockets_are_passed};
 
 /// Run any server program, unchanged, as a pool of handlers at one address.
 ///
@@ -98,7 +95,7 @@ struct Flags {
 
 const PROGRAM: &str = "Program";
 
-fn assignment(text: &str) -> Result<(String, String), String> {
+pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
         _ => Err(format!("`{text}` sets no variable; write NAME=VALUE")),
@@ -109,10 +106,10 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 pub(crate) fn run(order: &Run) -> Result<(), Ending> {
     log::start()?;
     let settings = order.settings();
-    let mut addresses = Plan::of(&settings)?.found()?.addresses();
-    if addresses.is_empty() {
-        addresses.push(ADDRESS.into());
-    }
+    let plan = Plan::of(&settings)?;
+    // What is said, or passed by a service manager, needs not be found out.
+    let is_known = !settings.listen.is_empty() || sockets_are_passed();
+    let addresses = if is_known { Vec::new() } else { plan.addresses()? };
     alone(order.control.config(settings, &addresses), order.control.way())
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use bellwether::{Address, Defer, Error, Listener, Pass, Program, Result, Serves};
 
@@ -11,6 +12,12 @@ use super::recipe::{Book, Found, Kind, Passed, Recipe, Way};
 use crate::config::program::{KindOf, PassWay, ReadyWay};
 use crate::config::settings::PoolSettings;
 use crate::config::written::{Value, Written};
+
+/// The address of a program of which none is known.
+const ADDRESS: &str = "127.0.0.1:8000";
+
+/// How long it may take until a program opens its address, where nothing is said: as to start.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The first descriptor that a program is given, unless the user says another.
 const FIRST: i32 = 3;
@@ -115,10 +122,52 @@ impl Plan {
         })
     }
 
+    /// The way that is taken when nothing is said, as `--pass` takes it.
+    pub(crate) fn way_by_itself(&self) -> Result<Way> {
+        Ok(possible(self.found()?.way()))
+    }
+
+    /// Where the program listens: as its arguments say, by its own default, or where it is seen to
+    /// open an address when it is started to try.
+    pub(crate) fn addresses(&self) -> Result<Vec<String>> {
+        let found = self.found()?;
+        let known = found.addresses();
+        if known.is_empty() && self.way(&found)?.0 == Way::Adopt {
+            return Ok(vec![self.opened(&found)?.unwrap_or_else(|| ADDRESS.into())]);
+        }
+        Ok(if known.is_empty() { vec![ADDRESS.into()] } else { known })
+    }
+
+    /// The address that it opens when it is started to try; why it opens none its real start shows.
+    fn opened(&self, found: &Found<'_>) -> Result<Option<String>> {
+        let (program, _) = self.prepared(found, (Way::Adopt, FIRST), &[])?;
+        let name = program.name();
+        tracing::info!("`{name}` is started once to see which address it opens; --listen says it");
+        let patience = self.pool.boot_timeout.map_or(PATIENCE, |Written(time)| time);
+        let opened = program.address_it_opens(patience)?;
+        opened.iter().for_each(|address| tracing::info!("`{name}` opens {address}"));
+        Ok(opened)
+    }
+
     /// Makes the program that is to be started with these addresses in hand.
     pub(crate) fn program(&self, listeners: &[Listener]) -> Result<Program> {
         let found = self.found()?;
-        let (way, first) = self.way(&found)?;
+        let way = self.way(&found)?;
+        let addresses = listeners.iter().map(|it| it.address().parse::<Address>());
+        let (program, notes) =
+            self.prepared(&found, way, &addresses.collect::<Result<Vec<_>>>()?)?;
+        tracing::info!("{}, {}", found.why, how(way.0));
+        notes.iter().for_each(|note| tracing::info!("{note}"));
+        Ok(program)
+    }
+
+    /// The program as its recipe and its settings make it, and what is to be said of it.
+    fn prepared(
+        &self,
+        found: &Found<'_>,
+        (way, first): (Way, i32),
+        addresses: &[Address],
+    ) -> Result<(Program, Vec<String>)> {
         let pass = match way {
             Way::ListenFds => Pass::ListenFds,
             Way::Fd | Way::Env => Pass::Descriptors(first),
@@ -126,11 +175,8 @@ impl Plan {
             Way::Adopt => Pass::Adopt,
             Way::Port => Pass::Port,
         };
-        let addresses = listeners.iter().map(|it| it.address().parse::<Address>());
-        let sockets: Vec<_> = (first..).zip(addresses.collect::<Result<Vec<_>>>()?).collect();
+        let sockets: Vec<_> = (first..).zip(addresses.iter().cloned()).collect();
         let prepared = found.command(&Passed { way, sockets: &sockets }).map_err(wrong)?;
-        tracing::info!("{}, {}", found.why, how(pass));
-        prepared.notes.iter().for_each(|note| tracing::info!("{note}"));
         let (file, arguments) =
             prepared.arguments.split_first().ok_or_else(|| wrong("it is empty"))?;
         let stop = self.pool.stop_signal.map_or(found.recipe.stop.0.as_raw(), |it| it.0.0);
@@ -149,7 +195,8 @@ impl Plan {
             Kind::Auto => Serves::Auto,
         };
         let serves = self.pool.kind.map_or(known, |Written(KindOf(serves))| serves);
-        Ok(program.ready(ready.0).serves(serves).accepts_late(found.recipe.accepts_late))
+        let program = program.ready(ready.0).serves(serves);
+        Ok((program.accepts_late(found.recipe.accepts_late), prepared.notes))
     }
 }
 
@@ -162,16 +209,16 @@ fn possible(way: Way) -> Way {
 }
 
 /// Says how a program is given its addresses.
-const fn how(pass: Pass) -> &'static str {
-    match pass {
-        Pass::ListenFds => "which is told its addresses by LISTEN_FDS",
-        Pass::Descriptors(_) => "which finds its addresses as descriptors",
-        Pass::StandardInput => "which finds its address as standard input",
-        Pass::Port => {
+const fn how(way: Way) -> &'static str {
+    match way {
+        Way::ListenFds => "which is told its addresses by LISTEN_FDS",
+        Way::Fd | Way::Env => "which finds its addresses as descriptors",
+        Way::Stdin => "which finds its address as standard input",
+        Way::Port => {
             "which has a port of its own: the last resort, as a relay in between costs time and \
              hides from it where its clients are"
         }
-        _ => "which is adopted: our address takes the place of the one that it binds",
+        Way::Adopt => "which is adopted: our address takes the place of the one that it binds",
     }
 }
 

@@ -219,6 +219,22 @@ fn a_program_that_listens_elsewhere_is_told_apart_from_one_that_does_not_listen(
 }
 
 #[test]
+fn where_it_opens_its_address_is_found_out_if_nothing_says_it() {
+    if !has("python3") {
+        println!("SKIPPED: python3: it is not installed");
+        return;
+    }
+    let (launch, port) = (Launch::of(PROGRAM), free_port());
+    let path = launch.path("app.py");
+    std::fs::write(&path, format!("{SERVES}\nserve(bound({port}))")).unwrap();
+    let launch = launch.args(["run", "--handlers", "2", "--", "python3"]).arg(path);
+    let server = launch.start();
+    server.wait_ready(2);
+    get(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+    stop(server);
+}
+
+#[test]
 fn a_second_port_of_its_own_is_left_to_it() {
     let script = "other = bound(0)\nserve(bound(PORT))";
     let Some((server, address)) = python(script, QUICK) else { return };

@@ -11,7 +11,8 @@ const HEAD: &str = "# Any program
 `bellwether run -- CMD` was tried with these programs, none of which was changed: two handlers on one address, 1,000 requests
 on new connections by four clients at once, then two reloads (`bellwether reload`) while the clients go on. *Shares*: how many
 of the 1,000 each process answered, where it tells. *Reloaded*: answers while the handlers were replaced; no request failed in
-any of them, or the test would have. Made by
+any of them, or the test would have. *Doctor*: what `bellwether doctor` recommends, after how long the slower of two handlers
+was ready, and what each took of memory (proportional set size). Made by
 
     cargo test -p bellwether-cli --test any_program -- --ignored
 
@@ -19,8 +20,8 @@ any of them, or the test would have. Made by
 
 pub(crate) fn write() {
     let mut text = String::from(HEAD);
-    text += "| program | version | how it is given the address | answered | shares | reloaded | failed |\n";
-    text += "|---|---|---|---|---|---|---|\n";
+    text += "| program | version | how it is given the address | answered | shares | reloaded | failed | doctor | ready | memory |\n";
+    text += "|---|---|---|---|---|---|---|---|---|---|\n";
     for program in Program::all() {
         println!("{}", program.name);
         let seen = match program.missing() {
@@ -35,19 +36,31 @@ pub(crate) fn write() {
                 let pass = seen.pass.rsplit_once(", which ").map_or("", |(_, how)| how);
                 let pass = pass.split(':').next().unwrap_or_default().trim_start_matches("is ");
                 let (requests, reloaded) = (seen.requests, seen.reloaded);
+                let doctor = doctor(&program);
                 writeln!(
                     text,
-                    "| {name} | {version} | {pass} | {requests} | {shares} | {reloaded} | 0 |"
+                    "| {name} | {version} | {pass} | {requests} | {shares} | {reloaded} | 0 | {doctor} |"
                 )
                 .unwrap();
             }
             Err(why) => {
-                writeln!(text, "| {name} | {version} | not tried: {why} | | | | |").unwrap()
+                writeln!(text, "| {name} | {version} | not tried: {why} | | | | | | | |").unwrap()
             }
         }
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/any-program.md");
     std::fs::write(path, text).unwrap();
+}
+
+/// What is recommended, and what it is like.
+fn doctor(program: &Program) -> String {
+    let Some(findings) = crate::doctor::examined(program) else { return "- | - | -".into() };
+    let best = findings["best"].as_str().unwrap_or("nothing").to_owned();
+    let ways = findings["ways"].as_array().unwrap();
+    let facts = ways.iter().find(|it| it["way"] == *best).map(|it| &it["facts"]);
+    let number = |key: &str| facts.and_then(|it| it[key].as_f64()).unwrap_or_default();
+    let (ready, memory) = (number("ready_ms") / 1000.0, number("memory") / 1024.0 / 1024.0);
+    format!("{best} | {ready:.2} s | {memory:.0} MiB")
 }
 
 /// The first number with a dot in what a program says of its version.
