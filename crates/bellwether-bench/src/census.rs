@@ -53,6 +53,13 @@ impl Population {
         self.until(time).iter().sum::<usize>() as f64 * PERIOD.as_secs_f64()
     }
 
+    /// How many there were on average in the second before `moment`; NaN when nobody looked then.
+    pub(crate) fn last(&self, moment: Duration) -> f64 {
+        let second = self.handler_seconds(moment)
+            - self.handler_seconds(moment.saturating_sub(Duration::from_secs(1)));
+        if self.until(moment).is_empty() { f64::NAN } else { second }
+    }
+
     pub(crate) fn peak(&self) -> usize {
         self.0.iter().copied().max().unwrap_or(0)
     }
@@ -75,5 +82,18 @@ mod tests {
         assert!((population.handler_seconds(ms(10_000)) - 5.5).abs() < 1e-9);
         assert_eq!(population.peak(), 100);
         assert_eq!(Population::default().peak(), 0);
+    }
+
+    #[test]
+    fn the_last_handlers_are_those_of_the_last_second() {
+        let population = Population([[9; 20], [2; 20], [4; 20]].concat());
+        let check = |seconds, expected: f64| {
+            let last = population.last(Duration::from_secs(seconds));
+            assert!((last - expected).abs() < 1e-9, "{last} in the second before {seconds}");
+        };
+        check(1, 9.0);
+        check(2, 2.0);
+        check(3, 4.0);
+        assert!(Population::default().last(Duration::from_secs(1)).is_nan());
     }
 }

@@ -15,7 +15,9 @@ mod arrivals;
 mod census;
 mod condition;
 mod cycles;
+mod document;
 mod elastic_server;
+mod executable;
 mod figure;
 mod journal;
 mod leash;
@@ -29,6 +31,8 @@ mod overload;
 mod pool;
 mod predict;
 mod process;
+mod program;
+mod python;
 mod quiet;
 mod raw_loop;
 mod scaling;
@@ -54,7 +58,10 @@ enum Suite {
     Accept(accept::Options),
     /// What a handler costs: replacing a killed one, its memory, the idle spawner
     Spawn(spawn::Options),
-    /// Ten times the load from one moment to the next: bellwether beside Apache and php-fpm
+    /// What a program costs more under `bellwether run`: the same alone, and in a pool of one
+    Program(program::Options),
+    /// Ten times the load from one moment to the next: bellwether beside Apache and php-fpm,
+    /// and programs of others under `bellwether run`
     Step(step::Options),
     /// A quarter more work than the processors can do: what is still answered in time
     Overload(overload::Options),
@@ -80,6 +87,7 @@ fn main() -> Result<()> {
     match Arguments::parse().suite {
         Suite::Accept(options) => accept::run(&options),
         Suite::Spawn(options) => spawn::run(&options),
+        Suite::Program(options) => program::run(&options),
         Suite::Step(options) => step::run(&options),
         Suite::Overload(options) => overload::run(&options),
         Suite::Cycles(options) => cycles::run(&options),

@@ -24,11 +24,12 @@ impl Neighbours {
     pub(crate) fn look(root: u32) -> Result<Self> {
         let family = |pid| ticks_of_family(pid).unwrap_or(0);
         let server: u64 = process::tree(root)?.into_iter().map(family).sum();
-        let client = process::cpu_time(std::process::id())?;
+        // With its threads and children that have ended: they are the clients.
+        let client = family(std::process::id());
         Ok(Self {
             moment: Instant::now(),
             machine: ticks(machine()?),
-            ours: ticks(server) + client,
+            ours: ticks(server + client),
         })
     }
 

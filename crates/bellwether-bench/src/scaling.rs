@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use bellwether::simulation::tuning::{Tried, best, families, try_all};
 use bellwether::simulation::{Regime, Scenario, Workload, synthetic};
 use clap::Args;
 use serde_json::json;
 
 use crate::traced::{self, Load};
+use crate::{document, executable};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -38,9 +39,6 @@ const REGIMES: [(&str, Regime); 3] = [
     ("start: ready in 100 ms, worth 10 s; late after 50 ms", Regime::START),
     ("cold: ready in 2 s, worth 60 s; late after 50 ms", Regime::COLD),
 ];
-
-const BEGIN: &str = "<!-- begin: made by `bellwether-bench scaling` -->";
-const END: &str = "<!-- end -->";
 
 /// The pictures: name, loads, rules.
 const PICTURES: [(&str, &str, &str); 2] = [
@@ -167,25 +165,15 @@ fn json(loads: &[Load], sheets: &[Sheet]) -> serde_json::Value {
 
 /// Puts the tables between their marks, and draws the pictures with the program.
 fn write(docs: &Path, text: &str) -> Result<()> {
-    let file = docs.join("scaling.md");
-    let old = std::fs::read_to_string(&file)
-        .with_context(|| format!("cannot read {}", file.display()))?;
-    let (begin, end) = (old.find(BEGIN), old.find(END));
-    let (Some(begin), Some(end)) = (begin, end) else {
-        anyhow::bail!("{} has no marks `{BEGIN}` and `{END}`", file.display());
-    };
-    let new = format!("{}\n\n{text}\n{}", &old[..begin + BEGIN.len()], &old[end..]);
-    std::fs::write(&file, new)?;
+    document::put(&docs.join("scaling.md"), "scaling", text)?;
     let folder = docs.join("scaling");
     std::fs::create_dir_all(&folder)?;
     PICTURES.iter().try_for_each(|picture| draw(&folder, picture))
 }
 
 fn draw(folder: &Path, (name, loads, rules): &(&str, &str, &str)) -> Result<()> {
-    let program = std::env::current_exe()?.with_file_name("bellwether");
-    ensure!(program.exists(), "build the program first: cargo build --release");
     let picture = folder.join(format!("{name}.svg"));
-    let drawn = Command::new(program)
+    let drawn = Command::new(executable::bellwether()?)
         .args(["simulate", loads, "--balance", rules, "--plot"])
         .arg(&picture)
         .output()?;

@@ -1,4 +1,4 @@
-//! A rival's master process with its temporary folder.
+//! A server's first process with its temporary folder.
 
 use std::fs::{self, File, Permissions};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
@@ -14,42 +14,45 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::open_loop::Target;
+use crate::our_server::RUNTIME;
 use crate::pool::{signal, this_program};
 use crate::process;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(10);
 
-pub(super) struct Daemon {
+pub(crate) struct Daemon {
     master: Child,
     folder: TempDir,
 }
 
-/// A folder that the rival's own user can read.
-pub(super) fn folder() -> Result<TempDir> {
+/// A folder that the server's own user can read.
+pub(crate) fn folder() -> Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("bellwether-bench-").tempdir()?;
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
     Ok(folder)
 }
 
 /// A port that was free a moment ago.
-pub(super) fn free_address() -> Result<SocketAddrV4> {
+pub(crate) fn free_address() -> Result<SocketAddrV4> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, listener.local_addr()?.port()))
 }
 
 /// The user who serves: a server that is started by root wants another.
-pub(super) fn user() -> Option<&'static str> {
+pub(crate) fn user() -> Option<&'static str> {
     // Debian's user for web servers.
     rustix::process::geteuid().is_root().then_some("www-data")
 }
 
 impl Daemon {
-    pub(super) fn start(command: &[&str], folder: TempDir) -> Result<Self> {
+    pub(crate) fn start(command: &[&str], folder: TempDir) -> Result<Self> {
         let log = File::create(folder.path().join("output"))?;
         let master = this_program()
             .arg("leashed")
             .args(command)
+            // Only bellwether looks for it.
+            .env(RUNTIME, folder.path())
             // Apache ends by signalling its whole process group.
             .process_group(0)
             .stdin(Stdio::null())
@@ -60,17 +63,26 @@ impl Daemon {
         Ok(Self { master, folder })
     }
 
-    pub(super) fn master(&self) -> u32 {
+    pub(crate) fn master(&self) -> u32 {
         self.master.id()
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Asks until there is an answer; without one, tells what the server wrote.
-    pub(super) fn wait_until_it_serves(&mut self, target: &Target) -> Result<()> {
+    pub(crate) fn wait_until_it_serves(&mut self, target: &Target) -> Result<()> {
+        self.wait_until(|| target.ask(PATIENCE).map(drop))
+    }
+
+    /// Tries until it works; when it never does, tells what the server wrote.
+    pub(crate) fn wait_until(&mut self, works: impl Fn() -> Result<()>) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let Err(error) = target.ask(PATIENCE) else { return Ok(()) };
+            let Err(error) = works() else { return Ok(()) };
             if self.master.try_wait()?.is_some() || Instant::now() > deadline {
-                bail!("{error}; the server wrote:\n{}", written(self.folder.path()));
+                bail!("{error:#}; the server wrote:\n{}", written(self.folder.path()));
             }
             thread::sleep(PAUSE);
         }

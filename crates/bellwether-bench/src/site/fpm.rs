@@ -14,7 +14,8 @@ use crate::open_loop::{Target, Wire};
 const PROGRAM: &str = "/usr/sbin/php-fpm";
 const PACKAGE: Package = Package { program: PROGRAM, name: "php-fpm" };
 
-const SCRIPT: &str = r#"<?php
+/// Sleeps as it is asked to.
+pub(super) const SCRIPT: &str = r#"<?php
 $start = hrtime(true);
 usleep((int) $_GET["sleep_us"]);
 printf("number=%s served_us=%d\n", $_GET["number"], (hrtime(true) - $start) / 1000);

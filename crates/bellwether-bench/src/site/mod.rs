@@ -1,18 +1,20 @@
 //! A running server of any make: whom to ask, and whose children its handlers are.
 //!
-//! `ours` is bellwether, `apache` the prefork MPM of Apache httpd, `fpm` PHP's FastCGI process
+//! `ours` is bellwether, `program` its `run` with a program of others, `apache` the prefork MPM of Apache httpd, `fpm` PHP's FastCGI process
 //! manager. The rivals run from a temporary folder (`daemon`), on loopback, with nothing of the
 //! machine's own configuration; `packages` finds and installs them.
 
 mod apache;
-mod daemon;
+pub(crate) mod daemon;
 mod fpm;
 mod ours;
-mod packages;
+pub(crate) mod packages;
+mod program;
 
 pub(crate) use apache::Apache;
 pub(crate) use fpm::{Fpm, Manager};
 pub(crate) use ours::OurSite;
+pub(crate) use program::{Program, ProgramSite};
 
 use anyhow::Result;
 

@@ -1,19 +1,20 @@
-//! Whether a rival is on this machine, and how it gets there.
+//! Whether a rival, or a tool, is on this machine, and how it gets there.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A program of Debian.
-pub(super) struct Package {
-    /// Where it is; a version may follow the name.
-    pub(super) program: &'static str,
-    pub(super) name: &'static str,
+pub(crate) struct Package {
+    /// Where it is, or its name for one that `PATH` knows; a version may follow.
+    pub(crate) program: &'static str,
+    pub(crate) name: &'static str,
 }
 
 impl Package {
     /// Why the program is not here, if it is not; `install` lets apt-get bring it.
-    pub(super) fn missing(&self, install: bool) -> Option<String> {
+    pub(crate) fn missing(&self, install: bool) -> Option<String> {
         let name = self.name;
         if find(self.program).is_some() {
             return None;
@@ -36,10 +37,18 @@ fn apt_get(arguments: &[&str]) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-/// The program, or the newest of its versions.
-pub(super) fn find(program: &str) -> Option<PathBuf> {
+/// The program, or the newest of its versions in the first folder that has any.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = Path::new(program);
-    let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
+    let name = path.file_name()?.to_str()?;
+    if path.components().count() > 1 {
+        return newest(path.parent()?, name);
+    }
+    let folders = env::var_os("PATH")?;
+    env::split_paths(&folders).find_map(|folder| newest(&folder, name))
+}
+
+fn newest(folder: &Path, name: &str) -> Option<PathBuf> {
     let is_version = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let entries =
         fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());

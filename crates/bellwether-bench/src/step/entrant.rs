@@ -7,7 +7,7 @@ use bellwether::Notification;
 use clap::ValueEnum;
 
 use crate::elastic_server::{self, Rule};
-use crate::site::{Apache, Fpm, Manager, OurSite, Site, Spares};
+use crate::site::{Apache, Fpm, Manager, OurSite, Program, ProgramSite, Site, Spares};
 
 /// As many processes as any elastic entrant may have.
 const LIMIT: usize = 256;
@@ -18,6 +18,10 @@ pub(super) enum Entrant {
     Demand,
     /// Ours, with the number of handlers that a seer would choose
     Fixed,
+    /// `bellwether run` of php-cgi, with its default rule and nothing set
+    RunPhpCgi,
+    /// `bellwether run` of gunicorn (a worker of class sync in each handler), likewise
+    RunGunicorn,
     /// Apache prefork as Debian ships it
     ApacheStock,
     /// Apache prefork with as many spares as the load will need
@@ -33,9 +37,11 @@ pub(super) enum Entrant {
 }
 
 impl Entrant {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Demand,
         Self::Fixed,
+        Self::RunPhpCgi,
+        Self::RunGunicorn,
         Self::ApacheStock,
         Self::ApacheTuned,
         Self::FpmStock,
@@ -45,13 +51,15 @@ impl Entrant {
     ];
 
     pub(super) fn is_ours(self) -> bool {
-        matches!(self, Self::Demand | Self::Fixed)
+        matches!(self, Self::Demand | Self::Fixed | Self::RunPhpCgi | Self::RunGunicorn)
     }
 
     /// Why it cannot take part, if it cannot.
     pub(super) fn missing(self, install: bool) -> Option<String> {
         match self {
             Self::Demand | Self::Fixed => None,
+            Self::RunPhpCgi => Program::PhpCgi.missing(install),
+            Self::RunGunicorn => Program::Gunicorn.missing(install),
             Self::ApacheStock | Self::ApacheTuned => Apache::missing(install),
             Self::FpmStock | Self::FpmRoomy | Self::FpmTuned | Self::FpmOndemand => {
                 Fpm::missing(install)
@@ -65,6 +73,8 @@ impl Entrant {
         Ok(match self {
             Self::Demand => Box::new(OurSite::start(&demand())?),
             Self::Fixed => Box::new(OurSite::fixed(needed)?),
+            Self::RunPhpCgi => Box::new(ProgramSite::start(Program::PhpCgi, LIMIT)?),
+            Self::RunGunicorn => Box::new(ProgramSite::start(Program::Gunicorn, LIMIT)?),
             Self::ApacheStock => Box::new(Apache::start(Apache::STOCK)?),
             Self::ApacheTuned => Box::new(Apache::start(tuned)?),
             Self::FpmStock => Box::new(Fpm::start(Manager::Dynamic(Fpm::STOCK))?),
@@ -88,6 +98,8 @@ impl fmt::Display for Entrant {
         f.pad(match self {
             Self::Demand => "bellwether demand",
             Self::Fixed => "bellwether fixed",
+            Self::RunPhpCgi => "bellwether run, php-cgi",
+            Self::RunGunicorn => "bellwether run, gunicorn",
             Self::ApacheStock => "Apache prefork, stock",
             Self::ApacheTuned => "Apache prefork, tuned",
             Self::FpmStock => "php-fpm dynamic, stock",

@@ -1,4 +1,5 @@
-//! Suite `step`: ten times the load from one moment to the next, and who waits for it.
+//! Suite `step`: ten times the load from one moment to the next, and who waits for it; then, with
+//! `--back`, the first load again, and who leaves.
 //!
 //! `entrant` is who serves and with which settings, `oracle` the size that a seer would choose,
 //! `trial` one server through one schedule. All entrants meet the same arrivals, one after the
@@ -9,6 +10,7 @@ mod oracle;
 mod report;
 mod trial;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,6 +21,7 @@ use self::oracle::fewest_handlers;
 use self::trial::Sample;
 use crate::arrivals::{Arrival, Phase, Work, poisson};
 use crate::condition::Condition;
+use crate::document;
 use crate::figure::Figure;
 use crate::machine::Machine;
 
@@ -42,6 +45,9 @@ pub(crate) struct Options {
     /// Seconds after it [default: 20; with --quick 4]
     #[arg(long)]
     after: Option<f64>,
+    /// Seconds at the first rate again, after that: shows how many handlers are kept
+    #[arg(long, default_value_t = 0.0)]
+    back: f64,
     /// Milliseconds that a handler sleeps for each request
     #[arg(long, default_value_t = 100)]
     service: u64,
@@ -57,6 +63,9 @@ pub(crate) struct Options {
     /// Where server and client run
     #[arg(long, value_enum, default_value = "s")]
     condition: Condition,
+    /// Write the tables into this folder's program-costs.md
+    #[arg(long, value_name = "DOCS", conflicts_with = "json")]
+    write: Option<PathBuf>,
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -78,10 +87,12 @@ impl Options {
             Duration::try_from_secs_f64(seconds).context("a length of time is impossible")
         };
         let (before, after) = (seconds(self.before, 2.0, 10.0)?, seconds(self.after, 4.0, 20.0)?);
+        let back = seconds(Some(self.back), 0.0, 0.0)?;
         Ok(Schedule {
             phases: [
                 Phase { rate: self.from, length: before },
                 Phase { rate: self.to, length: after },
+                Phase { rate: self.from, length: back },
             ],
             work: Work { cpu: Duration::ZERO, sleep: Duration::from_millis(self.service) },
             seed: self.seed,
@@ -91,7 +102,7 @@ impl Options {
 
 /// The load.
 struct Schedule {
-    phases: [Phase; 2],
+    phases: [Phase; 3],
     work: Work,
     seed: u64,
 }
@@ -99,6 +110,11 @@ struct Schedule {
 impl Schedule {
     fn step(&self) -> Duration {
         self.phases[0].length
+    }
+
+    /// When the load falls again.
+    fn fall(&self) -> Duration {
+        self.step() + self.phases[1].length
     }
 
     fn end(&self) -> Duration {
@@ -136,7 +152,8 @@ impl Contest {
         let mut contest = Self::invite(options);
         for repetition in 0..options.repetitions() {
             let arrivals = schedule.arrivals(repetition);
-            contest.needed.push(fewest_handlers(&arrivals));
+            let fall = arrivals.partition_point(|arrival| arrival.due < schedule.fall());
+            contest.needed.push(fewest_handlers(&arrivals[..fall]));
             contest.repeat(repetition, &arrivals, schedule)?;
         }
         Ok(contest)
@@ -179,8 +196,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let contest = Contest::hold(options, &schedule)?;
     if options.json {
         println!("{}", report::json(&machine, &schedule, &contest));
-    } else {
-        print!("{}", report::markdown(&machine, &schedule, &contest));
+        return Ok(());
     }
-    Ok(())
+    let text = report::markdown(&machine, &schedule, &contest);
+    match &options.write {
+        Some(docs) => document::put(&docs.join("program-costs.md"), "step", &text),
+        None => {
+            print!("{text}");
+            Ok(())
+        }
+    }
 }

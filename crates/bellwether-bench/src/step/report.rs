@@ -14,7 +14,8 @@ const NOTE: &str = "\
 Medians over the repetitions. Wait: response less the service that the server says it took, from the
 moment a request was due; of requests given up 10 s after the schedule, what they had waited till then.
 Late: waited longer, or got no answer. Handlers: processes counted 20 times a second; ideal: the
-service asked for. Settled: from the step until for a second at most 1 % are late (> 50 ms).
+service asked for; kept: in the last second, when the load has fallen again. A handler of `run` is a
+small process of ours with the program. Settled: from the step until for a second at most 1 % are late (> 50 ms).
 Tuned: as many spares as `fixed` has handlers, which are the fewest with at most 1 % late, known
 from the arrivals. Unanswered: after 10 s; lost: reset, refused or wrong. Client
 late: the generator, at worst. Elsewhere: processor time that neither server nor client used.";
@@ -31,15 +32,13 @@ pub(super) fn markdown(machine: &Machine, schedule: &Schedule, contest: &Contest
 }
 
 fn load_line(schedule: &Schedule, contest: &Contest) -> String {
-    let [before, after] = schedule.phases;
+    let phases = schedule.phases.iter().filter(|phase| !phase.length.is_zero());
+    let phases: Vec<String> =
+        phases.map(|phase| format!("{}/s for {:?}", phase.rate, phase.length)).collect();
     let needed: Vec<String> = contest.needed.iter().map(ToString::to_string).collect();
     format!(
-        "* load: open loop, Poisson, {}/s for {:?}, then {}/s for {:?}; {:?} of sleep each; {} \
-         repetitions; handlers of `fixed`: {}\n",
-        before.rate,
-        before.length,
-        after.rate,
-        after.length,
+        "* load: open loop, Poisson, {}; {:?} of sleep each; {} repetitions; handlers of `fixed`: {}\n",
+        phases.join(", then "),
         schedule.work.sleep,
         contest.needed.len(),
         needed.join(", "),
@@ -58,6 +57,7 @@ fn figures(contest: &Contest) -> Table {
         "handler-s",
         "/ ideal",
         "peak",
+        "kept",
         "settled s",
         "unanswered",
         "lost",
@@ -82,6 +82,7 @@ fn line(trials: &Trials) -> Vec<String> {
         format!("{:.0}", of(|sample| sample.handler_seconds)),
         format!("{:.2}", of(|sample| sample.handler_seconds / sample.asked_seconds)),
         format!("{:.0}", of(|sample| sample.peak)),
+        number(of(|sample| sample.kept)),
         seconds(of(|sample| sample.reaction)),
         format!("{:.0}", of(|sample| sample.unanswered)),
         format!("{:.0}", of(|sample| sample.lost)),
@@ -127,12 +128,13 @@ fn number(value: f64) -> String {
 }
 
 pub(super) fn json(machine: &Machine, schedule: &Schedule, contest: &Contest) -> Value {
-    let [before, after] = schedule.phases;
+    let [before, after, back] = schedule.phases;
     json!({
         "suite": "step",
         "machine": machine.json(),
         "from": before.rate, "before_s": before.length.as_secs_f64(),
         "to": after.rate, "after_s": after.length.as_secs_f64(),
+        "back_s": back.length.as_secs_f64(),
         "service_ms": schedule.work.total().as_secs_f64() * 1e3,
         "seed": schedule.seed,
         "fixed_handlers": contest.needed,
@@ -155,6 +157,7 @@ fn trials_json(trials: &Trials) -> Value {
         "handler_s": of(|sample| sample.handler_seconds),
         "asked_s": of(|sample| sample.asked_seconds),
         "peak": of(|sample| sample.peak),
+        "kept": of(|sample| sample.kept),
         "settled_s": of(|sample| sample.reaction),
         "unanswered": of(|sample| sample.unanswered),
         "lost": of(|sample| sample.lost),

@@ -35,6 +35,8 @@ pub(super) struct Sample {
     pub(super) handler_seconds: f64,
     pub(super) asked_seconds: f64,
     pub(super) peak: f64,
+    /// The handlers that are there at the end, when the load has long fallen; NaN when it has not.
+    pub(super) kept: f64,
     /// Seconds from the step until the pool has settled; infinite when it does not.
     pub(super) reaction: f64,
     pub(super) unanswered: f64,
@@ -97,7 +99,9 @@ impl Sample {
             Quantiles::of(&Waits::of(told.into_iter().map(time)))
         };
         let share = |limit| count(records, |it| it.is_late(limit)) / records.len() as f64;
-        let settled = settled_after(schedule.step(), records);
+        let fall = records.partition_point(|record| record.due < schedule.fall());
+        let settled = settled_after(schedule.step(), &records[..fall]);
+        let has_fallen = schedule.fall() < schedule.end();
         Self {
             requests: records.len() as f64,
             waits: Quantiles::of(&waits(records)),
@@ -106,6 +110,7 @@ impl Sample {
             handler_seconds: population.handler_seconds(schedule.end()),
             asked_seconds: records.iter().map(|it| it.work.total().as_secs_f64()).sum(),
             peak: population.peak() as f64,
+            kept: if has_fallen { population.last(schedule.end()) } else { f64::NAN },
             reaction: settled.map_or(f64::INFINITY, |settled| settled.as_secs_f64()),
             unanswered: count(records, |it| it.outcome == Outcome::Unanswered),
             lost: count(records, |it| !it.is_answered() && it.outcome != Outcome::Unanswered),
