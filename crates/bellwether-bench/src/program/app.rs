@@ -78,19 +78,18 @@ impl App {
     }
 
     /// Writes what it needs into a folder, and returns its command.
-    pub(super) fn command(self, folder: &Path, port: u16) -> Result<Vec<String>> {
-        let port = port.to_string();
+    pub(super) fn command(self, folder: &Path, port: &str) -> Result<Vec<String>> {
         match self {
             Self::Node => {
                 let script = folder.join("app.js");
                 fs::write(&script, NODE_SOURCE)?;
-                Ok(vec!["node".into(), text(&script), port])
+                Ok(vec!["node".into(), text(&script), port.into()])
             }
-            Self::Go => Ok(vec![text(&go_folder()?.join("server")), port]),
+            Self::Go => Ok(vec![text(&go_folder()?.join("server")), port.into()]),
             Self::Uvicorn => {
                 fs::write(folder.join("app.py"), ASGI_SOURCE)?;
                 let (program, folder) = (python::program("uvicorn")?, text(folder));
-                let flags = ["--app-dir", &folder, "--no-access-log", "--port", &port, "app:app"];
+                let flags = ["--app-dir", &folder, "--no-access-log", "--port", port, "app:app"];
                 Ok([&[&*program], &flags[..]].concat().into_iter().map(Into::into).collect())
             }
         }

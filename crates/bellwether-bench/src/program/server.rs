@@ -46,7 +46,7 @@ impl Server {
     /// Starts it and waits for its first answer.
     pub(super) fn start(app: App, way: Way) -> Result<Self> {
         let (folder, address) = (folder()?, free_address()?);
-        let mut command = app.command(folder.path(), address.port())?;
+        let mut command = app.command(folder.path(), &way.port(address.port()))?;
         if let Some(pass) = way.pass() {
             command.splice(0..0, bellwether(address, pass)?);
         }

@@ -33,6 +33,11 @@ impl Way {
         }
     }
 
+    /// What the program is told about its port: where the clients come, or that bellwether names one.
+    pub(super) fn port(self, address: u16) -> String {
+        if self == Self::Port { "{port}".into() } else { address.to_string() }
+    }
+
     /// Whether nothing should be lost in it: no process stands between.
     pub(super) fn is_direct(self) -> bool {
         self != Self::Port
