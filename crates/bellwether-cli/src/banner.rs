@@ -74,10 +74,7 @@ pub(crate) fn show(server: &Server, content: &str, crew: &Crew) {
 
 fn text(server: &Server, content: &str, crew: &Crew) -> String {
     let mut lines = vec![format!("bellwether {} serves {content}", env!("CARGO_PKG_VERSION"))];
-    let labels = std::iter::once("listens at").chain(std::iter::repeat(""));
-    for (label, listener) in labels.zip(server.listeners()) {
-        lines.push(row(label, &format!("{}{}", place(listener.address()), buffer(listener))));
-    }
+    lines.extend(places(server.listeners()));
     let (mode, name) = (crew.notification, server.name());
     lines.push(row("handlers", &crew.to_string()));
     // Programs wait as they like.
@@ -90,7 +87,17 @@ fn text(server: &Server, content: &str, crew: &Crew) -> String {
     lines.join("\n")
 }
 
-fn row(label: &str, value: &str) -> String {
+/// Says where one can connect, a line each.
+pub(crate) fn places<'a>(
+    listeners: impl IntoIterator<Item = &'a Listener>,
+) -> impl Iterator<Item = String> {
+    let labels = std::iter::once("listens at").chain(std::iter::repeat(""));
+    labels.zip(listeners).map(|(label, listener)| {
+        row(label, &format!("{}{}", place(listener.address()), buffer(listener)))
+    })
+}
+
+pub(crate) fn row(label: &str, value: &str) -> String {
     format!("  {label:<14}{value}")
 }
 

@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::check::Check;
+use crate::dev::command::Dev;
 use crate::doctor::Doctor;
 use crate::ending::Ending;
 use crate::generate::Generate;
@@ -38,6 +39,7 @@ Examples:
   bellwether serve                   a welcome page on http://127.0.0.1:8080/
   bellwether serve public -l :8080   the files in `public`, on all interfaces
   bellwether run -l :8000 -- PROGRAM  any server program, as a pool
+  bellwether dev -- PROGRAM          the same for who writes it: restarts on save
   bellwether start -c shop.toml      what a file says; `check` judges it
   bellwether status                  how it is, for people
   bellwether status --json           the same, for programs
@@ -65,6 +67,12 @@ Examples:
   bellwether run -l :8000 --handlers 1..16 -- gunicorn shop:app
   bellwether run -l unix:/run/php.sock --handlers auto -- php-cgi
   bellwether run -l :3000 --handlers 4 -e NODE_ENV=production -- npm start";
+
+const DEV_EXAMPLES: &str = "\
+Examples:
+  bellwether dev -- python3 app.py
+  bellwether dev -l :8000 -w src -w config.toml -- uvicorn shop:app
+  bellwether dev --ignore 'uploads/' --ignore '!.env' -- node app.js";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
@@ -131,6 +139,8 @@ pub(crate) enum Command {
     Serve(Box<Serve>),
     #[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Run(Box<Run>),
+    #[command(after_help = format!("{DEV_EXAMPLES}\n\n{EXIT_STATUS}"))]
+    Dev(Box<Dev>),
     #[command(after_help = format!("{DOCTOR_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Doctor(Box<Doctor>),
     #[command(after_help = format!("{START_EXAMPLES}\n\n{EXIT_STATUS}"))]

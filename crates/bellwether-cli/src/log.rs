@@ -25,11 +25,15 @@ static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Starts logging to standard error.
 pub(crate) fn start() -> Result<()> {
-    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    start_with("info")
+}
+
+/// Starts logging to standard error, these lines (EnvFilter) unless the environment says others.
+pub(crate) fn start_with(usual: &str) -> Result<()> {
     let started = tracing_subscriber::fmt()
-        .with_env_filter(filter()?)
+        .with_env_filter(filter(usual)?)
         .with_writer(|| Stderr)
-        .with_ansi(!no_colour && io::stderr().is_terminal())
+        .with_ansi(has_colours())
         .with_target(false)
         .log_internal_errors(false)
         .try_init();
@@ -41,10 +45,16 @@ pub(crate) fn start() -> Result<()> {
     Ok(())
 }
 
-fn filter() -> Result<EnvFilter> {
+/// Tells whether what goes to standard error may be coloured.
+pub(crate) fn has_colours() -> bool {
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !no_colour && io::stderr().is_terminal()
+}
+
+fn filter(usual: &str) -> Result<EnvFilter> {
     let text = std::env::var(VARIABLE).unwrap_or_default();
     let reader = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
-    reader.parse(&text).map_err(|_| Error::Configure {
+    reader.parse(if text.is_empty() { usual } else { &text }).map_err(|_| Error::Configure {
         what: format!("{VARIABLE}={text}"),
         problem: "it is not understood; write off, error, warn, info, debug or trace".into(),
     })

@@ -4,6 +4,7 @@ mod ask;
 mod banner;
 mod cli;
 mod config;
+mod dev;
 mod disk;
 mod doctor;
 mod ending;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     ending::of(|| match cli::read()? {
         Command::Serve(order) => serve::serve(&order),
         Command::Run(order) => run::command::run(&order),
+        Command::Dev(order) => dev::command::run(&order),
         Command::Doctor(order) => doctor::run(&order),
         Command::Start(order) => serve::start(&order),
         Command::Check(order) => config::check::run(&order),

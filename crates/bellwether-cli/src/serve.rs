@@ -232,7 +232,7 @@ fn controlled(builder: Builder, config: &Config, way: Way) -> Builder {
 }
 
 /// Says how the server ended, last of all.
-fn farewell(stopped: Stopped) -> Result<(), Ending> {
+pub(crate) fn farewell(stopped: Stopped) -> Result<(), Ending> {
     match stopped.cut {
         0 => tracing::info!("stopped; every connection was finished"),
         1 => tracing::warn!("stopped; 1 connection was cut"),

@@ -40,7 +40,7 @@ pub(crate) struct Run {
 
 /// How the program is run.
 #[derive(Clone, Debug, Args)]
-struct Flags {
+pub(crate) struct Flags {
     /// The recipe by which the program is run [default: the one for its name].
     ///
     /// A recipe says how a program is given its addresses and how it likes to be stopped;
@@ -105,7 +105,7 @@ pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
 /// Runs a program as the flags say until this process is told to stop.
 pub(crate) fn run(order: &Run) -> Result<(), Ending> {
     log::start()?;
-    let settings = order.settings();
+    let settings = order.program.settings(&order.command, &order.pool);
     let plan = Plan::of(&settings)?;
     // What is said, or passed by a service manager, needs not be found out.
     let is_known = !settings.listen.is_empty() || sockets_are_passed();
@@ -113,13 +113,13 @@ pub(crate) fn run(order: &Run) -> Result<(), Ending> {
     alone(order.control.config(settings, &addresses), order.control.way())
 }
 
-impl Run {
+impl Flags {
     /// The settings that a file with the same settings would give.
-    fn settings(&self) -> PoolSettings {
-        let Flags { recipe, recipes, pass, ready, kind, stop_signal, directory, environment } =
-            self.program.clone();
+    pub(crate) fn settings(&self, command: &[String], pool: &PoolSettings) -> PoolSettings {
+        let Self { recipe, recipes, pass, ready, kind, stop_signal, directory, environment } =
+            self.clone();
         PoolSettings {
-            command: self.command.clone(),
+            command: command.to_vec(),
             recipe,
             recipes,
             pass,
@@ -128,7 +128,7 @@ impl Run {
             stop_signal,
             directory,
             environment: environment.into_iter().collect(),
-            ..self.pool.clone()
+            ..pool.clone()
         }
     }
 }

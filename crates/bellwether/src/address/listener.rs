@@ -9,10 +9,11 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::net::SocketFlags;
 
+use super::open::{self, Defaults};
 use super::unix::{self, SocketFile};
-use super::{Address, Place, open};
-use crate::error::{Error, Result};
-use crate::sys::socket;
+use super::{Address, Defer, Place};
+use crate::error::{Doing, Error, Result};
+use crate::sys::{descriptors, socket};
 
 /// An open address: a listening socket and the text that names it.
 #[derive(Debug)]
@@ -59,6 +60,26 @@ pub(crate) enum Health {
 }
 
 impl Listener {
+    /// Opens addresses that others are to serve, who inherit them; one may yield several listeners.
+    ///
+    /// Clients queue from now on, whoever serves. A socket file is removed with its listener.
+    ///
+    /// ```
+    /// use bellwether::Listener;
+    ///
+    /// let listeners = Listener::open(&["127.0.0.1:0".parse()?])?;
+    /// assert!(listeners[0].address().starts_with("tcp://127.0.0.1:"));
+    /// # Ok::<(), bellwether::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As those of [`Builder::open`](crate::Builder::open) about addresses.
+    pub fn open(addresses: &[Address]) -> Result<Vec<Self>> {
+        descriptors::fill_standard().doing("open /dev/null for a closed standard descriptor")?;
+        let defaults = Defaults { defer_accept: Defer::Off, take_over: false };
+        open::open_all(addresses, defaults, &mut Vec::new())
+    }
+
     /// Returns the address with what the kernel filled in: a port for port 0, a number for a name.
     #[must_use]
     pub fn address(&self) -> &str {

@@ -17,7 +17,7 @@ use crate::journal::{Cause, Entry, Kind};
 use crate::scoreboard::telemetry::{self, Snapshot};
 use crate::sys::clock;
 
-/// After so many pauses in a row without any handler ever ready, the server gives up.
+/// After so many pauses in a row without a ready handler of a new generation, it is given up.
 const BOOT_ATTEMPTS: u32 = 4;
 /// A handler that served this long has its slot's earlier crashes forgiven.
 ///
@@ -266,16 +266,25 @@ impl Pool {
         if self.trial_failed(generation, problem, lasting) {
             return self.boot.reset();
         }
+        let attempts = self.rules.boot_attempts;
+        if !self.ever_ready && self.boot.in_a_row() >= attempts {
+            return self.give_up(attempts, problem);
+        }
         let pause_ms = until.saturating_sub(clock::now()).as_millis();
         if BOOT_LINES.allows() {
             tracing::warn!(pause_ms, "no handler can be made at the moment: {problem}");
             let entry = Entry::new(Kind::Shortage, "boot", problem);
             self.tell(entry.with("pause_s", pause_ms as f64 / 1000.0));
         }
-        if !self.ever_ready && lasting && self.verdict.is_none() {
-            self.fail(Error::Boot {
-                problem: format!("{BOOT_ATTEMPTS} attempts failed, the last one: {problem}"),
-            });
+    }
+
+    fn give_up(&mut self, attempts: u32, problem: &str) {
+        if self.verdict.is_none() {
+            let problem = match attempts {
+                1 => problem.into(),
+                _ => format!("{attempts} attempts failed, the last one: {problem}"),
+            };
+            self.fail(Error::Boot { problem });
         }
     }
 

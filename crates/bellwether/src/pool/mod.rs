@@ -370,7 +370,8 @@ impl Pool {
 
     /// Something without which there is no going on has failed.
     fn fail(&mut self, error: Error) {
-        tracing::error!(%error, pool = self.name, "the pool cannot go on");
+        let pool = &self.name;
+        tracing::error!(target: "bellwether::verdict", %error, pool, "the pool cannot go on");
         self.verdict.get_or_insert(error);
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct Rules {
     pub(crate) change: ChangeRules,
     pub(crate) deadlines: Deadlines,
     pub(crate) recycling: Recycling,
+    /// After how many pauses in a row without any handler ever ready the server gives up.
+    pub(crate) boot_attempts: u32,
     /// How many handlers that died may be replaced in a minute.
     pub(crate) crash_budget: u32,
     /// Whether late connections are sent away while more come than can be served.
@@ -129,6 +131,7 @@ impl Default for Rules {
             },
             deadlines: Deadlines::default(),
             recycling: Recycling::default(),
+            boot_attempts: 4,
             crash_budget: 6000,
             shed: false,
         }

@@ -124,6 +124,8 @@ pub struct Program {
     pub(crate) environment: Vec<(OsString, Option<OsString>)>,
     pub(crate) folder: Option<PathBuf>,
     pub(crate) user: Option<(u32, u32)>,
+    /// How long connections without a request hold up its end.
+    pub(crate) idle_patience: Duration,
     pub(crate) ways: Ways,
 }
 
@@ -156,6 +158,7 @@ impl Program {
             environment: Vec::new(),
             folder: None,
             user: None,
+            idle_patience: Duration::from_secs(2),
             ways: Ways {
                 pass: Pass::ListenFds,
                 ready: Ready::Auto,
@@ -235,6 +238,17 @@ impl Program {
     #[must_use]
     pub const fn accepts_late(mut self, accepts_late: bool) -> Self {
         self.ways.accepts_late = accepts_late;
+        self
+    }
+
+    /// Sets for how long connections that are kept open though all is answered hold up its end;
+    /// default 2 s.
+    ///
+    /// They are closed as it ends: browsers and their like then connect anew, a client that is just
+    /// about to ask may fail. At Unix sockets, where the kernel does not tell, all connections count.
+    #[must_use]
+    pub const fn idle_patience(mut self, patience: Duration) -> Self {
+        self.idle_patience = patience;
         self
     }
 

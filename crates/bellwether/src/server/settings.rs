@@ -185,6 +185,17 @@ impl Builder {
         self
     }
 
+    /// Sets after how many attempts in a row without any handler ever ready the server gives up, at
+    /// least 1; default 4.
+    ///
+    /// Between them it pauses, 100 ms first and twice as long each time. What does not start a second
+    /// time either (a program with a mistake in it) is better told at once.
+    #[must_use]
+    pub const fn boot_attempts(mut self, attempts: u32) -> Self {
+        self.rules.boot_attempts = if attempts == 0 { 1 } else { attempts };
+        self
+    }
+
     /// Sets how many handlers that died may be replaced in a minute; default 6000.
     ///
     /// A leaky bucket: unused allowance is kept for up to ten seconds.

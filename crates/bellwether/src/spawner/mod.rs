@@ -271,9 +271,10 @@ impl Spawner {
     /// Something without which there is no going on has failed.
     fn fail(&mut self, error: Error) {
         if self.verdict.is_none() {
-            tracing::error!(%error, "the server cannot go on");
+            // Of its own target: whoever runs us is told it, too, and may say it in other words.
+            tracing::error!(target: "bellwether::verdict", %error, "the server cannot go on");
             self.verdict = Some(error);
-            self.end_at_once("an error");
+            self.doom("an error");
         }
     }
 

@@ -26,6 +26,11 @@ impl Spawner {
 
     pub(super) fn end_at_once(&mut self, told_by: &str) {
         tracing::warn!("ending at once, told by {told_by}");
+        self.doom(told_by);
+    }
+
+    /// Ends at once what was not to end at all.
+    pub(super) fn doom(&mut self, told_by: &str) {
         self.stop(told_by);
         self.pools.iter_mut().for_each(Pool::doom);
     }

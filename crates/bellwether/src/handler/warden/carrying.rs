@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::parting::PATIENCE;
 use super::{Stage, Warden, family};
 use crate::handler::Departure;
 use crate::handler::relay::Relay;
 use crate::program::Serves;
 use crate::program::uptake::takes_one_at_a_time;
 use crate::sys::{clock, process};
+
+/// How long what a program has said before its sudden end is carried on.
+const CARRYING_ON: Duration = Duration::from_secs(2);
 
 impl Warden<'_> {
     /// The program is ready: connections are carried to it from now on.
@@ -50,7 +52,7 @@ impl Warden<'_> {
     pub(super) fn part_from_the_relay(&mut self, now: Duration) {
         let Some(relay) = &self.relay else { return };
         relay.close();
-        let has_patience = now.saturating_sub(self.since) < PATIENCE;
+        let has_patience = now.saturating_sub(self.since) < self.program.idle_patience;
         if relay.is_empty() || !has_patience && relay.is_idle() {
             self.end_the_program(now);
         }
@@ -68,7 +70,7 @@ impl Warden<'_> {
             }
             relay.finish();
             // Another is to be in its place soon; one that was to end has the spawner's patience.
-            if self.stage == Stage::Stopping { Duration::MAX } else { now + PATIENCE }
+            if self.stage == Stage::Stopping { Duration::MAX } else { now + CARRYING_ON }
         });
         relay.is_empty() || until <= now
     }

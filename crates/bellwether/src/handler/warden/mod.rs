@@ -23,6 +23,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use super::Departure;
 use super::post::{Order, Post};
 use super::relay::Relay;
+use crate::address::Listener;
 use crate::program::adopt::{Adopter, Seen};
 use crate::program::family::Family;
 use crate::program::private_port::PrivatePort;
@@ -134,7 +135,7 @@ impl Warden<'_> {
             self.become_ready();
         }
         self.mind_the_relay();
-        if self.stage == Stage::Emptying && !self.post.requests_wait() {
+        if self.stage == Stage::Emptying && !self.requests_wait() {
             self.enter(Stage::Parting);
         }
         if self.stage == Stage::Parting {
@@ -143,6 +144,13 @@ impl Warden<'_> {
         if self.orphaned.is_some_and(|until| until <= now) {
             self.end_without_spawner(now);
         }
+    }
+
+    /// Tells whether something waits that this program must still take.
+    fn requests_wait(&self) -> bool {
+        // The buffer of an inherited listener is its owner's.
+        let mut ours = self.post.listeners.iter().filter(|it| !it.is_inherited());
+        ours.any(Listener::has_pending)
     }
 
     fn is_ready(&self, now: Duration) -> bool {

@@ -14,9 +14,6 @@ use crate::program::family::Family;
 use crate::program::in_hand::{Entrance, Homes, unanswered};
 use crate::sys::clock;
 
-/// How long a moment is looked for at which it has no connection at all; from then on those that
-/// are kept open though all is answered do not count.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// For how long it is held, if it has something in hand.
 const HELD: Duration = Duration::from_millis(5);
 /// How long it then goes on: at first, and at last.
@@ -92,7 +89,7 @@ impl Warden<'_> {
     fn has_nothing(&self, now: Duration) -> bool {
         let all = Family::of(rustix::process::getpid());
         let entrances: Vec<_> = self.post.listeners.iter().flat_map(Entrance::of).collect();
-        if now.saturating_sub(self.since) >= PATIENCE {
+        if now.saturating_sub(self.since) >= self.program.idle_patience {
             return unanswered(&entrances, &all).is_ok_and(|count| count == 0);
         }
         let counts = Homes::default().accepted(&entrances, std::slice::from_ref(&all));
