@@ -10,6 +10,7 @@ use bellwether::{Error, Listener, Result};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::inheritance::hand_over;
+use super::inside;
 use super::notices::Notices;
 use crate::ending::CUT;
 
@@ -32,12 +33,12 @@ impl Attempt {
         hand_over(&ours, listeners)?;
         let program = std::env::current_exe().map_err(cannot_start)?;
         let mut command = Command::new(program);
-        command.args(["dev", "--child-of", &std::process::id().to_string()]);
-        command.args(std::env::args_os().skip(2));
+        command.args(std::env::args_os().skip(1));
         for name in NOT_FOR_IT {
             command.env_remove(name);
         }
         command.env("NOTIFY_SOCKET", notices.variable());
+        command.env(inside::VARIABLE, std::process::id().to_string());
         command.stdin(OwnedFd::from(theirs));
         // Ctrl-C is for us: a server that hears it twice ends at once.
         let mut child = command.process_group(0).spawn().map_err(cannot_start)?;

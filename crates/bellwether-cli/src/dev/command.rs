@@ -64,10 +64,6 @@ pub(crate) struct Dev {
     #[arg(long, help_heading = CONTROL)]
     pub(super) name: Option<Written<Name>>,
 
-    /// Who has started this process to run the program once.
-    #[arg(long, value_name = "PID", hide = true)]
-    child_of: Option<i32>,
-
     /// The program and its arguments, best behind `--`; our own options come first.
     #[arg(
         trailing_var_arg = true,
@@ -86,9 +82,9 @@ const CRASH_BUDGET: u32 = 60;
 
 /// Runs a program, and runs it anew whenever a file has changed, until this process is told to stop.
 pub(crate) fn run(order: &Dev) -> Result<(), Ending> {
-    match order.child_of {
-        Some(parent) => inside::run(order, parent),
-        None => act::run(order),
+    match std::env::var(inside::VARIABLE) {
+        Ok(parent) => inside::run(order, &parent),
+        Err(_) => act::run(order),
     }
 }
 

@@ -17,20 +17,21 @@ use crate::log;
 use crate::run::plan::{self, Plan};
 use crate::serve::farewell;
 
+/// By this a process knows that it runs the program once, and for whom: the number of its parent.
+pub(super) const VARIABLE: &str = "BELLWETHER_DEV";
+
 /// Runs the program once; why it did not start is said to our parent, and not on the terminal.
-pub(super) fn run(order: &Dev, parent: i32) -> Result<(), Ending> {
+pub(super) fn run(order: &Dev, parent: &str) -> Result<(), Ending> {
     // What goes well, and why it does not go on, is told by our parent.
     log::start_with("warn,bellwether::verdict=off")?;
     match serve(order, parent) {
         Ok(stopped) => farewell(stopped),
-        Err(error) => {
-            tell(&words(&error));
-            Err(Ending::Said(error.exit_code()))
-        }
+        Err(error) if tell(&words(&error)).is_ok() => Err(Ending::Said(error.exit_code())),
+        Err(error) => Err(error.into()),
     }
 }
 
-fn serve(order: &Dev, parent: i32) -> Result<Stopped> {
+fn serve(order: &Dev, parent: &str) -> Result<Stopped> {
     stay_with(parent)?;
     let inheritance = Inheritance::take().map_err(not_for_you)?;
     let mut settings = order.settings();
@@ -43,26 +44,28 @@ fn serve(order: &Dev, parent: i32) -> Result<Stopped> {
     let server = named.unwrap_or(builder).open()?;
     let program = plan.program(server.listeners())?;
     // Browsers keep connections; a restart does not wait for them.
-    server.with_program(program.idle_patience(Duration::ZERO)).run()
+    let program = program.idle_patience(Duration::ZERO).without_variable(VARIABLE);
+    server.with_program(program).run()
 }
 
 /// Ends with our parent, should it be killed.
-fn stay_with(parent: i32) -> Result<()> {
+fn stay_with(parent: &str) -> Result<()> {
     set_parent_process_death_signal(Some(Signal::TERM)).map_err(|errno| Error::System {
         doing: "follow the death of `bellwether dev`".into(),
         source: errno.into(),
     })?;
-    if getppid() == Pid::from_raw(parent) { Ok(()) } else { Err(not_for_you("its parent is gone")) }
+    let it = parent.parse().ok().and_then(Pid::from_raw);
+    if it.is_some() && getppid() == it { Ok(()) } else { Err(not_for_you("it is not our parent")) }
 }
 
-/// The error of whoever is not started by `bellwether dev`.
-fn not_for_you(source: impl ToString) -> Error {
+/// The error of whoever was not started by `bellwether dev`.
+fn not_for_you(why: impl ToString) -> Error {
+    let why = why.to_string();
     let problem = format!(
-        "a server of `bellwether dev` is started by that alone, and not replaced by another \
-         program; start `bellwether dev` anew ({})",
-        source.to_string()
+        "only `bellwether dev` itself sets it, for a server that it starts and that no other \
+         program can replace ({why}); unset it, or start `bellwether dev` anew"
     );
-    Error::Configure { what: "child-of".into(), problem }
+    Error::Configure { what: VARIABLE.into(), problem }
 }
 
 /// Says why it does not run, in words for whoever has just saved a file.
@@ -75,14 +78,11 @@ fn words(error: &Error) -> String {
     }
 }
 
-/// Says something to our parent; with nobody there the exit status must say it alone.
-fn tell(words: &str) {
-    let name = std::env::var("NOTIFY_SOCKET").unwrap_or_default();
+/// Says something to our parent, where it listens.
+fn tell(words: &str) -> io::Result<()> {
+    let name = std::env::var("NOTIFY_SOCKET").map_err(io::Error::other)?;
     let words = words.replace(|c: char| c.is_control(), " ");
-    let _ = say(name.trim_start_matches('@'), &format!("{PROBLEM}={words}\n"));
-}
-
-fn say(name: &str, words: &str) -> io::Result<usize> {
-    let address = SocketAddr::from_abstract_name(name)?;
-    UnixDatagram::unbound()?.send_to_addr(words.as_bytes(), &address)
+    let address = SocketAddr::from_abstract_name(name.trim_start_matches('@'))?;
+    let words = format!("{PROBLEM}={words}\n");
+    UnixDatagram::unbound()?.send_to_addr(words.as_bytes(), &address).map(drop)
 }

@@ -72,8 +72,13 @@ fn watched(roots: &[PathBuf], folders: usize, folder: &Path) -> String {
         Err(_) => root.display().to_string(),
     };
     let names: Vec<_> = roots.iter().map(name).collect();
-    let number = counted(u64::try_from(folders).unwrap_or(u64::MAX), "folder");
-    format!("{} ({number}), but not what git ignores", names.join(", "))
+    match u64::try_from(folders).unwrap_or(u64::MAX) {
+        0 => names.join(", "),
+        number => {
+            let number = counted(number, "folder");
+            format!("{} ({number}), but not what git ignores", names.join(", "))
+        }
+    }
 }
 
 /// How long something took, as exact as it is of interest.
@@ -101,11 +106,12 @@ mod tests {
 
     #[test]
     fn what_is_watched_is_named_as_seen_from_the_folder() {
-        let check = |roots: &[&str], expected: &str| {
+        let check = |roots: &[&str], folders: usize, expected: &str| {
             let roots: Vec<_> = roots.iter().map(PathBuf::from).collect();
-            assert_eq!(watched(&roots, 2, Path::new("/shop")), expected);
+            assert_eq!(watched(&roots, folders, Path::new("/shop")), expected);
         };
-        check(&["/shop"], "/shop (2 folders), but not what git ignores");
-        check(&["/shop/src", "/etc"], "src, /etc (2 folders), but not what git ignores");
+        check(&["/shop"], 1, "/shop (1 folder), but not what git ignores");
+        check(&["/shop/src", "/etc"], 2, "src, /etc (2 folders), but not what git ignores");
+        check(&["/shop/app.py"], 0, "app.py");
     }
 }

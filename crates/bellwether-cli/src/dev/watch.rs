@@ -196,17 +196,22 @@ impl Watch {
                 Err(error) if is_of_no_use(&error) => continue,
                 Err(error) => return Err((folder, error)),
             }
-            self.ignoring.learn(&folder);
-            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-                // Links are not followed: they may lead anywhere, also in circles.
-                let is_folder = entry.file_type().is_ok_and(|it| it.is_dir());
-                let path = entry.path();
-                if self.ignoring.counts(&path, is_folder) {
-                    if is_folder { folders.push(path) } else { files.push(path) }
-                }
-            }
+            self.look_into(&folder, &mut folders, files);
         }
         Ok(())
+    }
+
+    /// Finds the folders and the files in a folder that count.
+    fn look_into(&mut self, folder: &Path, folders: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) {
+        self.ignoring.learn(folder);
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            // Links are not followed: they may lead anywhere, also in circles.
+            let is_folder = entry.file_type().is_ok_and(|it| it.is_dir());
+            let path = entry.path();
+            if self.ignoring.counts(&path, is_folder) {
+                if is_folder { &mut *folders } else { &mut *files }.push(path);
+            }
+        }
     }
 
     /// Watches for a name in the folder in which it is, or will be again.

@@ -131,8 +131,7 @@ fn man_pages_are_there_for_every_command_and_can_be_read() {
     let folder = folder();
     let pages = folder.path().join("man/man1");
     assert_eq!(generate(&folder, &["man", "-o", text(&pages)]), "");
-    for name in
-        ["bellwether", "bellwether-serve", "bellwether-start", "bellwether-generate-systemd"]
+    for name in ["bellwether", "bellwether-dev", "bellwether-serve", "bellwether-generate-systemd"]
     {
         let page = pages.join(format!("{name}.1"));
         assert!(page.exists(), "no {name}.1");

@@ -16,6 +16,7 @@ fn help_and_version_are_not_errors() {
         &["--version"],
         &["help"],
         &["serve", "--help"],
+        &["dev", "--help"],
         &["status", "-h"],
         &["start", "--help"],
         &["check", "-h"],
@@ -30,7 +31,7 @@ fn help_and_version_are_not_errors() {
 
 #[test]
 fn every_help_shows_examples_and_the_exit_statuses() {
-    let commands = ["serve", "start", "check", "generate", "status"];
+    let commands = ["serve", "dev", "start", "check", "generate", "status"];
     let helps = commands.map(|command| vec![command, "--help"]);
     for arguments in helps.iter().chain([&vec!["--help"]]) {
         let text = String::from_utf8(run(arguments).stdout).unwrap();
@@ -65,6 +66,7 @@ fn a_change_tells_what_it_reads_and_what_stays() {
         ("upgrade", &["configuration file anew"]),
         ("drain", &["does not come back", "only with a restart"]),
         ("serve", &["still being sent counts"]),
+        ("dev", &["answered by the new code", "what .gitignore leaves out"]),
     ] {
         let text = String::from_utf8(run(&[command, "--help"]).stdout).unwrap();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
