@@ -130,7 +130,7 @@ fn five_saves_under_load_refuse_nobody_and_show_the_new_code() {
 
 #[test]
 fn a_mistake_is_told_once_and_those_who_wait_get_what_mends_it() {
-    let Some(desk) = Desk::open(&["--handlers", "2"]) else { return };
+    let Some(desk) = Desk::open(&[]) else { return };
     fs::write(desk.path("app.py"), "NUMBER = (\n").unwrap();
     let line = "changed: app.py; the program ended with exit status 1 before it was ready; \
                 waiting for a change";
@@ -149,7 +149,7 @@ fn a_mistake_is_told_once_and_those_who_wait_get_what_mends_it() {
 
 #[test]
 fn what_does_not_start_at_first_is_waited_for_and_ctrl_c_ends_the_waiting() {
-    let Some(desk) = Desk::open(&[]) else { return };
+    let Some(desk) = Desk::open(&["--handlers", "2"]) else { return };
     fs::remove_file(desk.path("app.py")).unwrap();
     desk.await_line("waiting for a change", 1);
     desk.close();
