@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use bellwether::{Error, Listener, Result};
+use bellwether::{Address, Error, Listener, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -18,7 +18,6 @@ use super::tell;
 use super::watch::Watch;
 use crate::ending::{CUT, Ending};
 use crate::log;
-use crate::run::plan::Plan;
 
 /// A program in the making.
 struct Workshop {
@@ -52,17 +51,18 @@ impl Workshop {
     /// Opens all that stays, after a look whether the program can be run at all.
     fn open(order: &Dev) -> Result<Self> {
         let settings = order.settings();
-        Plan::of(&settings)?;
+        // The program may have to be started for that; until then Ctrl-C simply ends us.
+        let addresses = order.addresses()?;
         let folder = settings.directory.clone().unwrap_or_else(|| ".".into());
         let folder = folder.canonicalize().map_err(doing("find the folder to watch"))?;
-        // Before the addresses: a process that holds them must hear when it is to stop.
+        // Before the addresses are open: what holds them has to leave in good order.
         let stop = Signals::to_stop().map_err(doing("heed signals"))?;
         let stop_at_once = Signals::to_stop_at_once().map_err(doing("heed signals"))?;
         let watch = Watch::begin(&folder, &order.watch, &order.ignore)?;
         let notices = Notices::open()?;
-        let listeners = order.open()?;
-        let opened: Vec<_> = listeners.iter().map(|(listener, _)| listener).collect();
-        tell::begin(&settings.command, &opened, &watch, &folder);
+        let listeners = opened(&addresses)?;
+        let places: Vec<_> = listeners.iter().map(|(listener, _)| listener).collect();
+        tell::begin(&settings.command, &places, &watch, &folder);
         Ok(Self {
             listeners,
             folder,
@@ -165,6 +165,18 @@ impl Workshop {
         let unsaid = || self.last.map_or_else(String::new, describe);
         self.problem.clone().unwrap_or_else(unsaid)
     }
+}
+
+/// Opens addresses, and returns with each listener what was typed behind `?`.
+fn opened(addresses: &[Address]) -> Result<Vec<(Listener, String)>> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let text = address.to_string();
+        let options = text.split_once('?').map_or("", |(_, options)| options);
+        let opened = Listener::open(std::slice::from_ref(address))?;
+        listeners.extend(opened.into_iter().map(|it| (it, options.to_owned())));
+    }
+    Ok(listeners)
 }
 
 fn doing(what: &str) -> impl Fn(std::io::Error) -> Error {

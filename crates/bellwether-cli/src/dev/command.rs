@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bellwether::{Address, Listener, Result};
-use clap::Args;
-use clap::value_parser;
+use bellwether::{Address, Result};
+use clap::{Args, value_parser};
 
 use super::{act, inside};
 use crate::config::settings::PoolSettings;
 use crate::config::written::{Handlers, Name, Written};
 use crate::ending::Ending;
-use crate::run::command::{Flags, addresses};
+use crate::run::command::Flags;
+use crate::run::plan::Plan;
 use crate::serve::{CONTROL, sockets_are_passed};
 
 /// Run a server program while it is written: a saved file restarts it, and nobody is refused.
@@ -24,8 +24,7 @@ use crate::serve::{CONTROL, sockets_are_passed};
 /// files, node_modules, target, __pycache__, venv, logs, databases, and what editors leave behind.
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
-    /// Where to listen, repeatable [default: as the program's own arguments say, or
-    /// 127.0.0.1:8000].
+    /// Where to listen, repeatable [default: where the program itself would].
     ///
     /// HOST:PORT, :PORT (all interfaces), unix:/PATH, unix:@NAME, fd:N or systemd:NAME.
     #[arg(short, long, value_name = "ADDRESS")]
@@ -105,20 +104,13 @@ impl Dev {
         self.program.settings(&self.command, &pool)
     }
 
-    /// Opens the addresses, and returns with each listener what was typed behind `?`.
-    pub(super) fn open(&self) -> Result<Vec<(Listener, String)>> {
-        let typed = self.listen.iter().map(|it| it.0.to_string());
-        let typed: Vec<_> = match addresses(&self.settings())? {
-            _ if !self.listen.is_empty() => typed.collect(),
-            _ if sockets_are_passed() => vec!["systemd:".into()],
-            own => own,
-        };
-        let mut opened = Vec::new();
-        for text in typed {
-            let options = text.split_once('?').map_or("", |(_, options)| options);
-            let listeners = Listener::open(&[text.parse()?])?;
-            opened.extend(listeners.into_iter().map(|it| (it, options.to_owned())));
+    /// Where it listens: what was typed or passed, else where the program itself would.
+    pub(super) fn addresses(&self) -> Result<Vec<Address>> {
+        let plan = Plan::of(&self.settings())?;
+        if !self.listen.is_empty() {
+            return Ok(self.listen.iter().map(|it| it.0.clone()).collect());
         }
-        Ok(opened)
+        let own = if sockets_are_passed() { vec!["systemd:".into()] } else { plan.addresses()? };
+        own.iter().map(|text| text.parse()).collect()
     }
 }
