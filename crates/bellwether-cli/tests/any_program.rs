@@ -23,6 +23,8 @@ mod front;
 mod installed;
 #[path = "any_program/life.rs"]
 mod life;
+#[path = "any_program/lines.rs"]
+mod lines;
 #[path = "any_program/port.rs"]
 mod port;
 #[path = "any_program/programs.rs"]

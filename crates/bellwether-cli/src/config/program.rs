@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether::{Pass, Ready, Serves};
+use bellwether::{Output, Pass, Ready, Serves};
 use rustix::process::Signal;
 
 use super::written::Value;
@@ -72,6 +72,23 @@ impl Value for KindOf {
     }
 }
 
+/// What becomes of the lines of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogWay(pub(crate) Output);
+
+impl Value for LogWay {
+    const FORM: &'static str = "\"plain\" or \"prefix\"";
+    const PATTERN: &'static str = "^(plain|prefix)$";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "plain" => Ok(Self(Output::Through)),
+            "prefix" => Ok(Self(Output::Prefixed)),
+            _ => Err(format!("`{text}` is not possible; write {}", Self::FORM)),
+        }
+    }
+}
+
 /// The signal by which a program finishes what it has and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StopSignal(pub(crate) i32);
@@ -118,6 +135,8 @@ mod tests {
         assert_eq!(ready("after:2s"), Some(Ready::After(Duration::from_secs(2))));
         assert_eq!(ready("notify"), Some(Ready::Notify));
         assert!(["after:", "after:x", "never"].iter().all(|it| ready(it).is_none()));
+        assert_eq!(LogWay::read("prefix"), Ok(LogWay(Output::Prefixed)));
+        assert!(LogWay::read("json").unwrap_err().contains("plain"));
         assert_eq!(StopSignal::read("SIGUSR2"), Ok(StopSignal(Signal::USR2.as_raw())));
         assert!(StopSignal::read("KILL").unwrap_err().contains("WINCH"));
     }

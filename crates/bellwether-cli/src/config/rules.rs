@@ -115,6 +115,7 @@ fn content(pool: &PoolSettings) -> Option<Problem> {
         ("stop-signal", pool.stop_signal.is_some()),
         ("directory", pool.directory.is_some()),
         ("environment", !pool.environment.is_empty()),
+        ("log", pool.log.is_some()),
     ];
     let (key, _) = given.into_iter().find(|(_, given)| *given)?;
     Some(Problem {

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::place::resolved;
-use super::program::{KindOf, PassWay, ReadyWay, StopSignal};
+use super::program::{KindOf, LogWay, PassWay, ReadyWay, StopSignal};
 use super::written::{Handlers, Percent, Switch, Written};
 
 type Time = Written<Duration>;
@@ -64,6 +64,11 @@ pub(crate) struct PoolSettings {
     /// Variables for the program, beside those of the server.
     #[arg(skip)]
     pub(crate) environment: BTreeMap<String, String>,
+
+    /// What becomes of the program's output: plain, as it comes, or prefix, each line with its
+    /// handler before it [default: plain].
+    #[arg(skip)]
+    pub(crate) log: Option<Written<LogWay>>,
 
     /// Where to listen, repeatable.
     ///

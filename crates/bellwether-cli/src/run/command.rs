@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::plan::Plan;
-use crate::config::program::{KindOf, PassWay, ReadyWay, StopSignal};
+use crate::config::program::{KindOf, LogWay, PassWay, ReadyWay, StopSignal};
 use crate::config::settings::PoolSettings;
 use crate::config::written::Written;
 use crate::ending::Ending;
@@ -91,6 +91,13 @@ pub(crate) struct Flags {
     /// A variable for the program, repeatable: NAME=VALUE.
     #[arg(short, long = "env", value_name = "NAME=VALUE", value_parser = assignment, help_heading = PROGRAM)]
     environment: Vec<(String, String)>,
+
+    /// What becomes of the program's output: plain or prefix [default: plain].
+    ///
+    /// plain: it goes where ours does, as it comes. prefix: so do its lines, each with its handler
+    /// before it, as in `shop/3 | text`.
+    #[arg(long, value_name = "WAY", help_heading = PROGRAM)]
+    log: Option<Written<LogWay>>,
 }
 
 const PROGRAM: &str = "Program";
@@ -116,7 +123,7 @@ pub(crate) fn run(order: &Run) -> Result<(), Ending> {
 impl Flags {
     /// The settings that a file with the same settings would give.
     pub(crate) fn settings(&self, command: &[String], pool: &PoolSettings) -> PoolSettings {
-        let Self { recipe, recipes, pass, ready, kind, stop_signal, directory, environment } =
+        let Self { recipe, recipes, pass, ready, kind, stop_signal, directory, environment, log } =
             self.clone();
         PoolSettings {
             command: command.to_vec(),
@@ -128,6 +135,7 @@ impl Flags {
             stop_signal,
             directory,
             environment: environment.into_iter().collect(),
+            log,
             ..pool.clone()
         }
     }

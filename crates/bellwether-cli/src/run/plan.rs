@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use bellwether::{Address, Defer, Error, Listener, Pass, Program, Result, Serves};
+use bellwether::{Address, Defer, Error, Listener, Output, Pass, Program, Result, Serves};
 
 use super::recipe::{Book, Found, Kind, Passed, Recipe, Way};
 use crate::config::program::{KindOf, PassWay, ReadyWay};
@@ -196,6 +196,7 @@ impl Plan {
         };
         let serves = self.pool.kind.map_or(known, |Written(KindOf(serves))| serves);
         let program = program.ready(ready.0).serves(serves);
+        let program = program.output(self.pool.log.map_or(Output::Through, |it| it.0.0));
         Ok((program.accepts_late(found.recipe.accepts_late), prepared.notes))
     }
 }

@@ -33,12 +33,21 @@ def bound(port):
 "#;
 
 /// Starts a Python script that begins with [`SERVES`]; `PORT` is replaced.
-fn python(script: &str, flags: &[&str]) -> Option<(Run, SocketAddr)> {
+pub(crate) fn python(script: &str, flags: &[&str]) -> Option<(Run, SocketAddr)> {
+    python_from(Launch::of(PROGRAM), script, flags)
+}
+
+/// The same with a launch that says more.
+pub(crate) fn python_from(
+    launch: Launch,
+    script: &str,
+    flags: &[&str],
+) -> Option<(Run, SocketAddr)> {
     if !has("python3") {
         println!("SKIPPED: python3: it is not installed");
         return None;
     }
-    let (launch, port) = (Launch::of(PROGRAM), free_port());
+    let port = free_port();
     let text = format!("{SERVES}{}", script.replace("PORT", &port.to_string()));
     let path = launch.path("app.py");
     std::fs::write(&path, text).unwrap();

@@ -108,6 +108,19 @@ pub enum Serves {
     Concurrent,
 }
 
+/// What becomes of the lines that a program writes to its standard output and error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// They go where the server's own do; nobody stands between.
+    Through,
+    /// They go there with their handler before each, as in `shop/3 | text`: the pool and the slot.
+    ///
+    /// A line is passed on when it is whole, or at 16 KiB, by its warden. On a terminal the handler
+    /// has a colour, unless `NO_COLOR` is set.
+    Prefixed,
+}
+
 /// A program that is to serve, as it is: nothing in it is made for this.
 ///
 /// ```
@@ -124,6 +137,7 @@ pub struct Program {
     pub(crate) environment: Vec<(OsString, Option<OsString>)>,
     pub(crate) folder: Option<PathBuf>,
     pub(crate) user: Option<(u32, u32)>,
+    pub(crate) output: Output,
     /// How long connections without a request hold up its end.
     pub(crate) idle_patience: Duration,
     pub(crate) ways: Ways,
@@ -158,6 +172,7 @@ impl Program {
             environment: Vec::new(),
             folder: None,
             user: None,
+            output: Output::Through,
             idle_patience: Duration::from_secs(2),
             ways: Ways {
                 pass: Pass::ListenFds,
@@ -203,6 +218,20 @@ impl Program {
     #[must_use]
     pub const fn user(mut self, user: u32, group: u32) -> Self {
         self.user = Some((user, group));
+        self
+    }
+
+    /// Sets what becomes of its lines; default [`Output::Through`].
+    ///
+    /// ```
+    /// use bellwether::{Output, Program};
+    ///
+    /// let program = Program::new("gunicorn").output(Output::Prefixed);
+    /// # assert_ne!(program, Program::new("gunicorn"));
+    /// ```
+    #[must_use]
+    pub const fn output(mut self, output: Output) -> Self {
+        self.output = output;
         self
     }
 

@@ -183,11 +183,11 @@ impl Server {
     /// ```
     #[must_use]
     pub fn with_program(self, program: Program) -> Pool {
-        let ways = program.ways;
+        let (ways, pool) = (program.ways, self.pool_name.clone());
         let load = move || {
-            let program = program.clone();
+            let (program, pool) = (program.clone(), pool.clone());
             let body: Body =
-                Box::new(move |post| warden::live(&program, &std::sync::Arc::new(post)));
+                Box::new(move |post| warden::live(&program, &pool, &std::sync::Arc::new(post)));
             Ok(body)
         };
         Pool::of_program(self, Manner::Serial, ways, Box::new(load))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, WaitStatus};
 
+use super::lines::Lines;
 use super::{Stage, Warden, family, signal_all};
 use crate::handler::Departure;
 use crate::sys::{process, signal};
@@ -18,6 +19,8 @@ impl Warden<'_> {
         for pid in family() {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
+        // Nobody is left who could write more.
+        self.lines.iter().for_each(Lines::finish);
         match self.stage {
             // It was told to end; how it did is its own affair.
             Stage::Stopping => self.departure,

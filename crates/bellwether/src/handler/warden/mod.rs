@@ -8,6 +8,7 @@
 
 mod carrying;
 mod ending;
+mod lines;
 mod notices;
 mod parting;
 mod start;
@@ -31,6 +32,7 @@ use crate::program::readiness::{Waits, how_it_waits};
 use crate::program::{Program, Ready};
 use crate::sys::clock;
 use crate::sys::signal::Signals;
+use lines::Lines;
 use notices::{Notice, Notices};
 use parting::Search;
 
@@ -66,6 +68,8 @@ struct Warden<'a> {
     ended: Option<WaitStatus>,
     signals: Signals,
     notices: Option<Notices>,
+    /// What passes its lines on, where they get its name.
+    lines: Option<Lines>,
     /// By what the listeners are known in other processes.
     inodes: Vec<u64>,
     /// Where it is to be adopted: what answers its calls.
@@ -89,9 +93,9 @@ struct Warden<'a> {
     carries_until: Option<Duration>,
 }
 
-/// Runs the program of a handler until it has ended.
-pub(crate) fn live(program: &Program, post: &Arc<Post>) -> Departure {
-    match Warden::start(program, post) {
+/// Runs the program of a handler of this pool until it has ended.
+pub(crate) fn live(program: &Program, pool: &str, post: &Arc<Post>) -> Departure {
+    match Warden::start(program, pool, post) {
         Ok(warden) => warden.keep(),
         Err(problem) => post.not_started(&problem.into()),
     }

@@ -6,8 +6,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
+use super::lines::Pipes;
 use super::notices::Notices;
 use super::parting::Search;
 use super::{Stage, Warden};
@@ -17,14 +18,18 @@ use crate::handler::post::Post;
 use crate::program::adopt::{Adopter, passing};
 use crate::program::launch::{self, Place};
 use crate::program::private_port::PrivatePort;
-use crate::program::{Pass, Program};
+use crate::program::{Output, Pass, Program};
 use crate::sys::clock;
 use crate::sys::process::{self, Fork};
 use crate::sys::signal::{self, Signals};
 
 impl<'a> Warden<'a> {
     /// Starts the program; an error says why it does not run.
-    pub(super) fn start(program: &'a Program, post: &'a Arc<Post>) -> Result<Self, String> {
+    pub(super) fn start(
+        program: &'a Program,
+        pool: &str,
+        post: &'a Arc<Post>,
+    ) -> Result<Self, String> {
         let refused = |error: io::Error| format!("a program cannot be started: {error}");
         rustix::process::setpgid(None, None).map_err(|errno| refused(errno.into()))?;
         // Whatever the program leaves behind comes to us, so that we know when all of it has ended.
@@ -33,23 +38,11 @@ impl<'a> Warden<'a> {
         // Without it a program cannot say that it is ready, which can still be seen.
         let notices = Notices::open().ok();
         let signals = Signals::open().map_err(refused)?;
-        let (ours, theirs) = channel().map_err(|errno| refused(errno.into()))?;
         let port = private_port(program).map_err(refused)?;
-        let own = rustix::process::getpid();
-        let main = match process::fork().map_err(refused)? {
-            Fork::Parent(main) => main,
-            Fork::Child => {
-                drop(ours);
-                // Should the warden be killed, nobody is left who could stop it.
-                let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-                if rustix::process::getppid() != Some(own) {
-                    process::exit_now(Departure::NotStarted.code());
-                }
-                let number = port.as_ref().map(PrivatePort::number);
-                become_program(program, post, (notices.as_ref(), number), theirs)
-            }
-        };
-        drop(theirs);
+        let pipes = pipes(program).map_err(refused)?;
+        let number = port.as_ref().map(PrivatePort::number);
+        let means = Means { notices: notices.as_ref(), port: number, pipes: pipes.as_ref() };
+        let (main, ours) = fork_program(program, post, &means).map_err(refused)?;
         let adopter = match program.ways.pass {
             // Without it there are words instead.
             Pass::Adopt => passing::wait(&ours).map(Adopter::new),
@@ -62,6 +55,10 @@ impl<'a> Warden<'a> {
             process::wait_for(main);
             return Err(words.trim().into());
         }
+        let handler = format!("{pool}/{}", post.seat.slot);
+        // From here on this process has more than one thread, and forks no more.
+        let lines = pipes.map(|pipes| pipes.pass_on(&handler, post.seat.slot));
+        let lines = lines.transpose().map_err(refused)?;
         // Until more is known.
         if adopter.is_some() {
             post.say_why_not("it has opened no address");
@@ -75,6 +72,7 @@ impl<'a> Warden<'a> {
             ended: None,
             signals,
             notices,
+            lines,
             inodes: post.listeners.iter().filter_map(inode).collect(),
             adopter,
             port,
@@ -91,10 +89,31 @@ impl<'a> Warden<'a> {
     }
 }
 
-/// The two ends of a way from a new process to its warden.
-fn channel() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+/// By what a program is heard and reached.
+struct Means<'a> {
+    notices: Option<&'a Notices>,
+    port: Option<u16>,
+    pipes: Option<&'a Pipes>,
+}
+
+/// Makes a process that becomes the program; returns it and the channel that closes when it has.
+fn fork_program(program: &Program, post: &Post, means: &Means<'_>) -> io::Result<(Pid, OwnedFd)> {
     let (kind, flags) = (SocketType::STREAM, SocketFlags::CLOEXEC);
-    rustix::net::socketpair(AddressFamily::UNIX, kind, flags, None)
+    let (ours, theirs) = rustix::net::socketpair(AddressFamily::UNIX, kind, flags, None)?;
+    let own = rustix::process::getpid();
+    match process::fork()? {
+        Fork::Parent(main) => Ok((main, ours)),
+        Fork::Child => {
+            drop(ours);
+            // Should the warden be killed, nobody is left who could stop it.
+            let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+            if rustix::process::getppid() != Some(own) {
+                process::exit_now(Departure::NotStarted.code());
+            }
+            means.pipes.into_iter().for_each(Pipes::take_place);
+            become_program(program, post, means, theirs)
+        }
+    }
 }
 
 /// A port for a program that is to have one of its own.
@@ -108,24 +127,26 @@ fn nobody_at(port: &PrivatePort) -> String {
     format!("it does not accept at {place}, which PORT and {{port}} in its arguments tell it")
 }
 
+fn pipes(program: &Program) -> io::Result<Option<Pipes>> {
+    match program.output {
+        Output::Prefixed => Pipes::open().map(Some),
+        Output::Through => Ok(None),
+    }
+}
+
 fn inode(listener: &Listener) -> Option<u64> {
     rustix::fs::fstat(listener).ok().map(|it| it.st_ino)
 }
 
 /// In a new process: becomes the program, or says why not.
-fn become_program(
-    program: &Program,
-    post: &Post,
-    (notices, port): (Option<&Notices>, Option<u16>),
-    warden: OwnedFd,
-) -> ! {
+fn become_program(program: &Program, post: &Post, means: &Means<'_>, warden: OwnedFd) -> ! {
     signal::clean_slate();
     let place = Place {
         slot: post.seat.slot,
         generation: post.seat.generation,
         listeners: &post.listeners,
-        notify: notices.map(Notices::name),
-        port,
+        notify: means.notices.map(Notices::name),
+        port: means.port,
         channel: &warden,
     };
     launch::become_or_say(program, &place)
