@@ -60,7 +60,7 @@ pub use handler::{Connection, Deadline, Handler, Seat};
 pub use handler::{Shift, Stream};
 pub use notification::Notification;
 pub use pool::rules::Amount;
-pub use program::{Output, Pass, Program, Ready, Serves};
+pub use program::{Output, Pass, Program, Ready, Resource, Serves};
 pub use server::{Builder, Group, Pool, Server};
 pub use spawner::Stopped;
 pub use spawner::access::{Peer, Role};

@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use rustix::process::Pid;
+
 use super::adopt::passing;
 use super::{Pass, Program, private_port};
 use crate::address::{Kind, Listener};
@@ -21,6 +23,8 @@ pub(crate) struct Place<'a> {
     pub(crate) notify: Option<&'a str>,
     /// The port of its own, where it has one.
     pub(crate) port: Option<u16>,
+    /// Who starts it, and is its parent.
+    pub(crate) warden: Pid,
     /// The way to whoever starts it; it closes when the program runs.
     pub(crate) channel: &'a OwnedFd,
 }
@@ -89,21 +93,32 @@ fn exec(program: &Program, place: &Place<'_>) -> Failure {
             None => command.env_remove(name),
         };
     }
-    if let Some(folder) = &program.folder {
-        command.current_dir(folder);
-    }
-    if let Some((user, group)) = program.user {
-        command.uid(user).gid(group);
-    }
-    let error = command.exec();
-    Failure { problem: format!("cannot run `{name}`: {}", hint(&error)), channel: Ok(channel) }
+    let why_not = match program.rights.assume(place.warden).and_then(|()| go_home(program)) {
+        Ok(()) => hint(&command.exec(), program),
+        Err(problem) => problem,
+    };
+    Failure { problem: format!("cannot run `{name}`: {why_not}"), channel: Ok(channel) }
+}
+
+/// Enters the folder of the program, as its user.
+fn go_home(program: &Program) -> Result<(), String> {
+    let Some(folder) = &program.folder else { return Ok(()) };
+    let refused = |error| format!("its folder `{}` cannot be entered: {error}", folder.display());
+    std::env::set_current_dir(folder).map_err(refused)
 }
 
 /// What to try against a refusal.
-fn hint(error: &io::Error) -> String {
+fn hint(error: &io::Error, program: &Program) -> String {
+    let who =
+        program.rights.owner().map(|user| format!(" by user {user}, all folders above it too"));
     match error.kind() {
         io::ErrorKind::NotFound => format!("{error}; is it installed, and is its folder in PATH?"),
-        io::ErrorKind::PermissionDenied => format!("{error}; may it be executed (chmod +x)?"),
+        io::ErrorKind::PermissionDenied => {
+            format!("{error}; may it be executed (chmod +x){}?", who.unwrap_or_default())
+        }
+        io::ErrorKind::WouldBlock => {
+            format!("{error}; its user has as many processes as the limit `nproc` allows")
+        }
         _ => error.to_string(),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Program`] is what its owner says of it; [`launch`] turns a fresh process into it, with the
 //! addresses in hand as [`Pass`] says; [`adopt`] puts them in the place of sockets that it binds
-//! itself; who can do neither has a [`private_port`]. Nobody has to change a program for it, and nobody asks it anything: how the processes of
+//! itself; who can do neither has a [`private_port`]. What it may are its [`rights`]. Nobody has to
+//! change a program for it, and nobody asks it anything: how the processes of
 //! its [`family`] wait shows whether it is ready ([`readiness`]), its accepted connections what it
 //! has [`in_hand`], and both over time whether it is serial ([`habits`]).
 
@@ -15,6 +16,8 @@ pub(crate) mod in_hand;
 pub(crate) mod launch;
 pub(crate) mod private_port;
 pub(crate) mod readiness;
+mod resource;
+mod rights;
 mod scout;
 #[cfg(test)]
 mod trial;
@@ -26,6 +29,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use adopt::passing;
+pub use resource::Resource;
+use rights::Rights;
 
 use crate::error::{Error, Result};
 
@@ -136,7 +141,7 @@ pub struct Program {
     /// Variables to set, or (`None`) to remove.
     pub(crate) environment: Vec<(OsString, Option<OsString>)>,
     pub(crate) folder: Option<PathBuf>,
-    pub(crate) user: Option<(u32, u32)>,
+    pub(crate) rights: Rights,
     pub(crate) output: Output,
     /// How long connections without a request hold up its end.
     pub(crate) idle_patience: Duration,
@@ -171,7 +176,7 @@ impl Program {
             arguments: Vec::new(),
             environment: Vec::new(),
             folder: None,
-            user: None,
+            rights: Rights::default(),
             output: Output::Through,
             idle_patience: Duration::from_secs(2),
             ways: Ways {
@@ -209,15 +214,6 @@ impl Program {
     #[must_use]
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
-        self
-    }
-
-    /// Sets as which user and group it runs, by their numbers; default: the server's.
-    ///
-    /// Only root may choose. The groups beside the first are given up.
-    #[must_use]
-    pub const fn user(mut self, user: u32, group: u32) -> Self {
-        self.user = Some((user, group));
         self
     }
 

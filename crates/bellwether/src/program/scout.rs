@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use rustix::process::{Signal, WaitOptions};
+use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::adopt::{Adopter, Seen, passing};
 use super::family::Family;
@@ -140,7 +140,16 @@ fn become_program(program: &Program, channel: &OwnedFd) -> ! {
         let _ = rustix::stdio::dup2_stdout(&nowhere);
         let _ = rustix::stdio::dup2_stderr(&nowhere);
     }
-    let place = Place { slot: 0, generation: 1, listeners: &[], notify: None, port: None, channel };
+    let place = Place {
+        slot: 0,
+        generation: 1,
+        listeners: &[],
+        notify: None,
+        port: None,
+        // Whoever has none has been orphaned, and ends.
+        warden: rustix::process::getppid().unwrap_or(Pid::INIT),
+        channel,
+    };
     launch::become_or_say(&program, &place)
 }
 

@@ -29,7 +29,9 @@ impl Warden<'_> {
             }
             Stage::Starting => {
                 let how = describe(status);
-                self.post.not_started(&format!("the program {how} before it was ready").into())
+                let seen = self.seen.iter().map(|why| format!("; {why}")).collect::<String>();
+                self.post
+                    .not_started(&format!("the program {how} before it was ready{seen}").into())
             }
             Stage::Serving | Stage::Emptying | Stage::Parting => {
                 if let Some(number) = status.terminating_signal() {

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::Uid;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::stdio;
@@ -50,9 +51,12 @@ pub(super) struct Lines {
 }
 
 impl Pipes {
-    pub(super) fn open() -> io::Result<Self> {
-        let error = if are_one(stdio::stdout(), stdio::stderr()) { None } else { Some(pipe()?) };
-        Ok(Self { output: pipe()?, error })
+    /// Opens them for a program of this user, if it has one of its own.
+    pub(super) fn open(owner: Option<u32>) -> io::Result<Self> {
+        let output = pipe(owner)?;
+        let are_one = are_one(stdio::stdout(), stdio::stderr());
+        let error = if are_one { None } else { Some(pipe(owner)?) };
+        Ok(Self { output, error })
     }
 
     /// In the process of the program: makes its standard output and error of them.
@@ -87,8 +91,12 @@ fn are_one(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     matches!((name(one), name(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-fn pipe() -> io::Result<Pipe> {
+fn pipe(owner: Option<u32>) -> io::Result<Pipe> {
     let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+    if let Some(owner) = owner.filter(|number| *number != u32::MAX) {
+        // It may open /dev/stdout anew, as those do that take a path for their log.
+        let _ = rustix::fs::fchown(&theirs, Some(Uid::from_raw(owner)), None);
+    }
     Ok(Pipe { ours, theirs })
 }
 

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 use super::{Stage, Warden, family, signal_all};
 use crate::program::family::Family;
@@ -106,9 +106,9 @@ fn forbid_to_accept(pid: Pid) {
         open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     // The lowest that is free: what is open stays so, and poll(2) may have as many (EINVAL).
     let lowest = (0..).find(|number| !open.contains(number));
-    let own = getrlimit(Resource::Nofile);
+    // Its hard limit may be below ours, and to lower it needs no privilege.
+    let limit = Rlimit { current: lowest, maximum: lowest };
     // Where that is not allowed (a set-user-id program), it takes its chance.
-    let limit = Rlimit { current: lowest, ..own };
     let _ = rustix::process::prlimit(Some(pid), Resource::Nofile, limit);
 }
 

@@ -111,7 +111,7 @@ fn fork_program(program: &Program, post: &Post, means: &Means<'_>) -> io::Result
                 process::exit_now(Departure::NotStarted.code());
             }
             means.pipes.into_iter().for_each(Pipes::take_place);
-            become_program(program, post, means, theirs)
+            become_program(program, post, means, (own, theirs))
         }
     }
 }
@@ -129,7 +129,7 @@ fn nobody_at(port: &PrivatePort) -> String {
 
 fn pipes(program: &Program) -> io::Result<Option<Pipes>> {
     match program.output {
-        Output::Prefixed => Pipes::open().map(Some),
+        Output::Prefixed => Pipes::open(program.rights.owner()).map(Some),
         Output::Through => Ok(None),
     }
 }
@@ -139,7 +139,12 @@ fn inode(listener: &Listener) -> Option<u64> {
 }
 
 /// In a new process: becomes the program, or says why not.
-fn become_program(program: &Program, post: &Post, means: &Means<'_>, warden: OwnedFd) -> ! {
+fn become_program(
+    program: &Program,
+    post: &Post,
+    means: &Means<'_>,
+    (warden, channel): (Pid, OwnedFd),
+) -> ! {
     signal::clean_slate();
     let place = Place {
         slot: post.seat.slot,
@@ -147,7 +152,8 @@ fn become_program(program: &Program, post: &Post, means: &Means<'_>, warden: Own
         listeners: &post.listeners,
         notify: means.notices.map(Notices::name),
         port: means.port,
-        channel: &warden,
+        warden,
+        channel: &channel,
     };
     launch::become_or_say(program, &place)
 }
