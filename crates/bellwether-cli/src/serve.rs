@@ -3,7 +3,7 @@
 use std::future::ready;
 use std::path::PathBuf;
 
-use bellwether::{Builder, Error, Group, Pool, Result, Server, Stopped, http};
+use bellwether::{Builder, Group, Pool, Result, Server, Stopped, http};
 use clap::Args;
 use tower::service_fn;
 
@@ -207,9 +207,7 @@ impl Content {
 /// The library's settings of one pool, after a look whether they are possible.
 fn builder(pool: &PoolSettings, name: Option<&Name>) -> Result<Builder> {
     if let Some(problem) = problems(pool).into_iter().next() {
-        let (what, message) = problem.message.split_once(": ").unwrap_or_default();
-        let problem = format!("{message}; {}", problem.hint);
-        return Err(Error::Configure { what: what.into(), problem });
+        return Err(problem.into());
     }
     if let Some(rule) = pool.balance.as_ref().filter(|_| !pool.is_elastic()) {
         let rule = &rule.0;

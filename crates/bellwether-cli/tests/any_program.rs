@@ -31,6 +31,8 @@ mod port;
 mod programs;
 #[path = "any_program/report.rs"]
 mod report;
+#[path = "any_program/rights.rs"]
+mod rights;
 #[path = "any_program/succession.rs"]
 mod succession;
 #[path = "any_program/trial.rs"]

@@ -10,6 +10,7 @@ use super::rules::{Problem, problems};
 use super::settings::PoolSettings;
 use super::written::Written;
 use crate::files::Folder;
+use crate::run::identity::Identity;
 
 /// Finds all that would keep the server of this configuration from being started here.
 ///
@@ -24,6 +25,7 @@ pub(crate) fn judge(config: &Config, document: &Document<'_>, complete: bool) ->
     for (Written(name), pool) in &config.pool {
         let path = ["pool", &name.0];
         findings.extend(problems(pool).into_iter().map(|it| placed(it, document, path)));
+        findings.extend(Identity::of(pool).err().map(|it| placed(it, document, path)));
         findings.extend(silence(pool, document, path).filter(|_| complete));
         findings.extend(directory(pool, document, path));
     }

@@ -15,6 +15,7 @@ pub(crate) mod nearest;
 pub(crate) mod place;
 pub(crate) mod program;
 mod report;
+pub(crate) mod rights;
 pub(crate) mod rules;
 pub(crate) mod settings;
 mod syntax;

@@ -3,9 +3,10 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use bellwether::Amount;
+use bellwether::{Amount, Error};
 use bytesize::ByteSize;
 
+use super::rights::{Limited, Range};
 use super::settings::PoolSettings;
 use super::written::{Handlers, Percent, Written};
 
@@ -31,8 +32,16 @@ pub(crate) struct Problem {
 
 /// Finds all that is wrong with these values, as far as they can be judged by themselves.
 pub(crate) fn problems(pool: &PoolSettings) -> Vec<Problem> {
-    let found = [content(pool), handlers(pool), deadlines(pool), no_way_to_change(pool)];
+    let found =
+        [content(pool), handlers(pool), deadlines(pool), no_way_to_change(pool), limits(pool)];
     found.into_iter().chain(times(pool)).chain(numbers(pool)).flatten().collect()
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        let (what, message) = problem.message.split_once(": ").unwrap_or_default();
+        Self::Configure { what: what.into(), problem: format!("{message}; {}", problem.hint) }
+    }
 }
 
 fn times(pool: &PoolSettings) -> impl Iterator<Item = Option<Problem>> {
@@ -116,12 +125,29 @@ fn content(pool: &PoolSettings) -> Option<Problem> {
         ("directory", pool.directory.is_some()),
         ("environment", !pool.environment.is_empty()),
         ("log", pool.log.is_some()),
+        ("user", pool.user.is_some()),
+        ("group", pool.group.is_some()),
+        ("limits", !pool.limits.is_empty()),
+        ("no-new-privileges", pool.no_new_privileges.is_some()),
     ];
     let (key, _) = given.into_iter().find(|(_, given)| *given)?;
     Some(Problem {
         keys: vec![(key, "of which program?".into())],
         message: format!("{key}: there is no program that it could be about"),
         hint: "add command, the program and its arguments".into(),
+    })
+}
+
+fn limits(pool: &PoolSettings) -> Option<Problem> {
+    let mut limits = pool.limits.iter();
+    let is_wrong = |(limited, range): &(&Written<Limited>, &Written<Range>)| {
+        range.0.in_bytes && !limited.0.0.is_in_bytes()
+    };
+    let Written(Limited(resource)) = limits.find(is_wrong)?.0;
+    Some(Problem {
+        keys: vec![("limits", format!("{resource} has no unit"))],
+        message: format!("limits: {resource} does not count bytes"),
+        hint: "write a number alone".into(),
     })
 }
 
@@ -214,6 +240,9 @@ mod tests {
         let content = ["serve", "command"];
         check("serve = 'public'\ncommand = ['php-cgi']", &content, "two pools");
         check("kind = 'serial'", &["kind"], "add command");
+        check("user = 'root'", &["user"], "add command");
+        let unit = "command = ['php-cgi']\nlimits = { core = '1MiB', nofile = '1k' }";
+        check(unit, &["limits"], "a number alone");
         let both = ["max-surge", "max-unavailable"];
         check("max-surge = '0%'\nmax-unavailable = 0", &both, "at least 1");
     }

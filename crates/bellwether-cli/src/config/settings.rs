@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::place::resolved;
 use super::program::{KindOf, LogWay, PassWay, ReadyWay, StopSignal};
+use super::rights::{Account, Limited, Range};
 use super::written::{Handlers, Percent, Switch, Written};
 
 type Time = Written<Duration>;
@@ -69,6 +70,24 @@ pub(crate) struct PoolSettings {
     /// handler before it [default: plain].
     #[arg(skip)]
     pub(crate) log: Option<Written<LogWay>>,
+
+    /// The user, and the group, as which the program runs; only root may choose [default: the
+    /// server's].
+    #[arg(skip)]
+    pub(crate) user: Option<Written<Account>>,
+
+    /// The first group of the program [default: that of its user].
+    #[arg(skip)]
+    pub(crate) group: Option<Written<Account>>,
+
+    /// What each process of the program may use, by the names of setrlimit(2): a number,
+    /// SOFT:HARD or unlimited.
+    #[arg(skip)]
+    pub(crate) limits: BTreeMap<Written<Limited>, Written<Range>>,
+
+    /// Whether the program is kept from getting more privileges than it starts with [default: false].
+    #[arg(skip)]
+    pub(crate) no_new_privileges: Option<Written<Switch>>,
 
     /// Where to listen, repeatable.
     ///

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::plan::Plan;
+use super::rights::Rights;
 use crate::config::program::{KindOf, LogWay, PassWay, ReadyWay, StopSignal};
 use crate::config::settings::PoolSettings;
 use crate::config::written::Written;
@@ -98,6 +99,9 @@ pub(crate) struct Flags {
     /// before it, as in `shop/3 | text`.
     #[arg(long, value_name = "WAY", help_heading = PROGRAM)]
     log: Option<Written<LogWay>>,
+
+    #[command(flatten)]
+    rights: Rights,
 }
 
 const PROGRAM: &str = "Program";
@@ -123,9 +127,19 @@ pub(crate) fn run(order: &Run) -> Result<(), Ending> {
 impl Flags {
     /// The settings that a file with the same settings would give.
     pub(crate) fn settings(&self, command: &[String], pool: &PoolSettings) -> PoolSettings {
-        let Self { recipe, recipes, pass, ready, kind, stop_signal, directory, environment, log } =
-            self.clone();
-        PoolSettings {
+        let Self {
+            recipe,
+            recipes,
+            pass,
+            ready,
+            kind,
+            stop_signal,
+            directory,
+            environment,
+            log,
+            rights,
+        } = self.clone();
+        let pool = PoolSettings {
             command: command.to_vec(),
             recipe,
             recipes,
@@ -137,6 +151,7 @@ impl Flags {
             environment: environment.into_iter().collect(),
             log,
             ..pool.clone()
-        }
+        };
+        rights.entered(pool)
     }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bellwether::{Address, Defer, Error, Listener, Output, Pass, Program, Result, Serves};
 
+use super::identity::{Identity, limits_are_allowed};
 use super::recipe::{Book, Found, Kind, Passed, Recipe, Way};
 use crate::config::program::{KindOf, PassWay, ReadyWay};
 use crate::config::settings::PoolSettings;
-use crate::config::written::{Value, Written};
+use crate::config::written::{Switch, Value, Written};
 
 /// The address of a program of which none is known.
 const ADDRESS: &str = "127.0.0.1:8000";
@@ -36,12 +37,16 @@ pub(crate) struct Plan {
     pool: PoolSettings,
     command: Vec<OsString>,
     book: Cow<'static, Book>,
+    /// As whom the program runs, if not as we do.
+    identity: Option<Identity>,
 }
 
 impl Plan {
     /// Looks at what is to be started, and whether it can be.
     pub(crate) fn of(pool: &PoolSettings) -> Result<Self> {
-        let plan = Self::unchecked(pool)?;
+        let mut plan = Self::unchecked(pool)?;
+        plan.identity = Identity::of(pool)?.map(Identity::assumable).transpose()?.flatten();
+        limits_are_allowed(pool)?;
         // What cannot be started at all is told before an address is opened.
         if let Some(objection) = plan.found()?.objection() {
             return Err(wrong(objection));
@@ -64,7 +69,7 @@ impl Plan {
         });
         let book = own.transpose()?.map_or_else(|| Cow::Borrowed(Recipe::book()), Cow::Owned);
         let command = pool.command.iter().map(OsString::from).collect();
-        Ok(Self { pool: pool.clone(), command, book })
+        Ok(Self { pool: pool.clone(), command, book, identity: None })
     }
 
     /// Looks whether the program is there and may be executed, as far as that can be told now.
@@ -117,14 +122,16 @@ impl Plan {
             Some(Written(PassWay::Only(Pass::Descriptors(first)))) => (Way::Fd, first),
             Some(Written(PassWay::Only(Pass::StandardInput))) => (Way::Stdin, FIRST),
             Some(Written(PassWay::Only(Pass::Port))) => (Way::Port, FIRST),
-            Some(Written(PassWay::Only(pass))) => pass.check().map(|()| (Way::Adopt, FIRST))?,
-            Some(Written(PassWay::Auto)) | None => (possible(found.way()), FIRST),
+            Some(Written(PassWay::Only(_))) => {
+                self.check_adoption().map(|()| (Way::Adopt, FIRST))?
+            }
+            Some(Written(PassWay::Auto)) | None => (self.possible(found.way()), FIRST),
         })
     }
 
     /// The way that is taken when nothing is said, as `--pass` takes it.
     pub(crate) fn way_by_itself(&self) -> Result<Way> {
-        Ok(possible(self.found()?.way()))
+        Ok(self.possible(self.found()?.way()))
     }
 
     /// Where the program listens: as its arguments say, by its own default, or where it is seen to
@@ -181,6 +188,7 @@ impl Plan {
             prepared.arguments.split_first().ok_or_else(|| wrong("it is empty"))?;
         let stop = self.pool.stop_signal.map_or(found.recipe.stop.0.as_raw(), |it| it.0.0);
         let program = Program::new(file).arguments(arguments).pass(pass).stop_signal(stop);
+        let program = self.with_rights(program);
         let own = self.pool.environment.iter().map(|(name, value)| (name.clone(), value.clone()));
         let environment = prepared.environment.into_iter().chain(own);
         let program = environment.fold(program, |it, (name, value)| it.variable(name, value));
@@ -201,12 +209,35 @@ impl Plan {
     }
 }
 
-/// The way, or the last resort where there can be none such here.
-fn possible(way: Way) -> Way {
-    let is_possible = if way == Way::Adopt { Pass::Adopt.check() } else { Ok(()) };
-    let Err(problem) = is_possible else { return way };
-    tracing::warn!("the program cannot be adopted, so it gets a port of its own; {problem}");
-    Way::Port
+impl Plan {
+    /// Adds what the program may.
+    fn with_rights(&self, program: Program) -> Program {
+        let limits = self.pool.limits.iter().map(|(limited, range)| (limited.0.0, range.0));
+        let limited = limits
+            .fold(program, |it, (resource, range)| it.limit(resource, range.soft, range.hard));
+        let tied = match self.pool.no_new_privileges {
+            Some(Written(Switch(true))) => limited.no_new_privileges(),
+            _ => limited,
+        };
+        let Some(identity) = &self.identity else { return tied };
+        let Identity { user, group, groups, variables } = identity.clone();
+        let program = tied.user(user, group).groups(groups);
+        variables.into_iter().fold(program, |it, (name, value)| it.variable(name, value))
+    }
+
+    /// The way, or the last resort where there can be none such here.
+    fn possible(&self, way: Way) -> Way {
+        let is_possible = if way == Way::Adopt { self.check_adoption() } else { Ok(()) };
+        let Err(problem) = is_possible else { return way };
+        tracing::warn!("the program cannot be adopted, so it gets a port of its own; {problem}");
+        Way::Port
+    }
+
+    /// Looks whether the calls of the program can be answered.
+    fn check_adoption(&self) -> Result<()> {
+        Pass::Adopt.check()?;
+        Ok(self.identity.as_ref().map_or(Ok(()), Identity::check_adoption)?)
+    }
 }
 
 /// Says how a program is given its addresses.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::kit::{Launch, PATIENCE, Run, assert_quiescent, eventually};
 use crate::life::{python, python_from, stop};
-use crate::trial::{PROGRAM, get};
+use crate::trial::{PROGRAM, get, reload};
 
 const FLAGS: &[&str] = &["--log", "prefix", "--name", "shop", "--handlers", "2"];
 
@@ -83,10 +83,7 @@ fn whoever_does_not_read_holds_up_the_lines_alone() {
     let Some((mut server, address)) = talker(writer) else { return };
     server.wait_ready(2);
     get(address).unwrap();
-    let mut reload = Command::new(PROGRAM);
-    reload.arg("reload").env("BELLWETHER_RUNTIME_DIR", server.runtime());
-    let told = reload.output().unwrap();
-    assert!(told.status.success(), "{told:?}\n{}", server.logs());
+    reload(&server);
     get(address).unwrap();
     assert_eq!(server.stop().code(), Some(0), "{}", server.logs());
     check_lines(reader);

@@ -77,6 +77,15 @@ pub(crate) fn run(launch: Launch, port: u16, flags: &[&str], command: &[String])
     launch.arg("--").args(command).start()
 }
 
+/// Replaces all handlers by new ones, which must work.
+#[track_caller]
+pub(crate) fn reload(server: &Run) {
+    let mut reload = Command::new(PROGRAM);
+    let told = reload.arg("reload").env("BELLWETHER_RUNTIME_DIR", server.runtime()).output();
+    let told = told.unwrap();
+    assert!(told.status.success(), "{told:?}\n{}", server.logs());
+}
+
 /// Tries a program: all is answered, by all of its processes, and none is lost by a reload.
 #[track_caller]
 pub(crate) fn of(program: &Program) -> Option<Trial> {
@@ -115,11 +124,7 @@ fn reload_under_load(server: &Run, address: SocketAddr) -> Answers {
     std::thread::scope(|scope| {
         let load = scope.spawn(|| ask(address, |_| !over.load(Ordering::Relaxed)));
         for _ in 0..RELOADS {
-            let mut reload = Command::new(PROGRAM);
-            let told =
-                reload.arg("reload").env("BELLWETHER_RUNTIME_DIR", server.runtime()).output();
-            let told = told.unwrap();
-            assert!(told.status.success(), "{told:?}\n{}", server.logs());
+            reload(server);
         }
         over.store(true, Ordering::Relaxed);
         load.join().unwrap()

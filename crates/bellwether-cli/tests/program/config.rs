@@ -96,6 +96,10 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         &["taken already", "taken by pool `web`", "wanted by pool `api`"],
     ),
     ("[pool.web]\n[pool.api]\nlisten = ['[::]:8080']", "4:11", &["taken already"]),
+    ("[pool.web]\ncommand = ['x']\nuser = 'rooot'", "4:8", &["no user `rooot`", "`root`?"]),
+    ("[pool.web]\ncommand = ['x']\nlimits = { nofiles = 3 }", "4:12", &["`nofiles`", "`nofile`?"]),
+    ("[pool.web]\ncommand = ['x']\nlimits = { core = '2:1' }", "4:19", &["above", "SOFT:HARD"]),
+    ("[pool.web]\nlog = 'prefix'", "3:7", &["no program", "add command"]),
     ("[pool.web]\nserve = 'no/such/place'", "3:9", &["No such file", "give the path"]),
 ];
 
