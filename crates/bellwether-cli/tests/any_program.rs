@@ -33,6 +33,8 @@ mod programs;
 mod report;
 #[path = "any_program/rights.rs"]
 mod rights;
+#[path = "any_program/strays.rs"]
+mod strays;
 #[path = "any_program/succession.rs"]
 mod succession;
 #[path = "any_program/trial.rs"]

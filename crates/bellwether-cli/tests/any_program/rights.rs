@@ -14,6 +14,8 @@ use crate::trial::{PROGRAM, free_port, get, reload, run};
 /// Who is nobody on any machine.
 const NOBODY: u32 = 65_534;
 
+const TWO: &[&str] = &["--handlers", "2"];
+
 const NOBODYS: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 
 /// A program that says what it may.
@@ -64,13 +66,13 @@ fn launch_in(mode: u32, program: &str) -> Launch {
 }
 
 /// Starts a script as nobody, given its address in this way.
-fn as_nobody(pass: &str, script: &str, flags: &[&str]) -> Option<(Run, SocketAddr)> {
+pub(crate) fn as_nobody(pass: &str, script: &str, flags: &[&str]) -> Option<(Run, SocketAddr)> {
     let python = is_root().then(anybodys_python).flatten()?;
     let (launch, port) = (launch_in(0o755, PROGRAM), free_port());
     let path = launch.path("app.py");
     let script = script.replace("PORT", &port.to_string());
     std::fs::write(&path, format!("{SERVES}{TELLS}{script}")).unwrap();
-    let flags = [&["--user", "65534", "--pass", pass, "--handlers", "2"], flags].concat();
+    let flags = [&["--user", "65534", "--pass", pass], flags].concat();
     let server = run(launch, port, &flags, &[python, path.to_str().unwrap().into()]);
     Some((server, SocketAddr::from(([127, 0, 0, 1], port))))
 }
@@ -83,7 +85,7 @@ fn a_program_of_another_user_serves_is_replaced_and_ends() {
         ("stdin", "serve(socket.socket(fileno=0))"),
     ];
     for (pass, script) in ways {
-        let Some((server, address)) = as_nobody(pass, script, &[]) else { return };
+        let Some((server, address)) = as_nobody(pass, script, TWO) else { return };
         server.wait_ready(2);
         let nobody = "(65534, 65534, 65534)";
         for _ in 0..3 {
@@ -118,7 +120,15 @@ fn end_with_its_warden(server: &Run) {
 
 #[test]
 fn a_program_has_the_limits_and_names_of_its_user() {
-    let flags = ["--limit", "nofile=200:300", "--limit", "core=0", "--no-new-privileges"];
+    let flags = [
+        "--handlers",
+        "2",
+        "--limit",
+        "nofile=200:300",
+        "--limit",
+        "core=0",
+        "--no-new-privileges",
+    ];
     let script = "serve(socket.socket(fileno=3))";
     let Some((server, address)) = as_nobody("listen-fds", script, &flags) else { return };
     server.wait_ready(2);
@@ -158,12 +168,13 @@ fn what_nobody_may_do_is_said_before_an_address_is_opened() {
 }
 
 /// Starts a server that is nobody's; its program is in the folder of the run.
-fn nobodys(script: &str, flags: &[&str]) -> Option<(Run, SocketAddr)> {
+pub(crate) fn nobodys(script: &str, flags: &[&str]) -> Option<(Run, SocketAddr)> {
     let python = is_root().then(anybodys_python).flatten()?;
     let launch = launch_in(0o755, "setpriv").args(NOBODYS);
     let (program, path, port) = (launch.path("bellwether"), launch.path("app.py"), free_port());
-    // Where it was built, nobody may be allowed to look.
-    std::fs::copy(PROGRAM, &program).unwrap();
+    // Where it was built, nobody may be allowed to look. A process of its own writes: what another
+    // test forks meanwhile would keep our descriptor, and the file busy.
+    assert!(Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
     std::fs::write(&path, format!("{SERVES}{}", script.replace("PORT", &port.to_string())))
         .unwrap();
     chown(launch.path("run"), Some(NOBODY), Some(NOBODY)).unwrap();
@@ -175,7 +186,7 @@ fn nobodys(script: &str, flags: &[&str]) -> Option<(Run, SocketAddr)> {
 
 #[test]
 fn an_ordinary_user_needs_no_privilege() {
-    let Some((server, address)) = nobodys("serve(bound(PORT))", &["--handlers", "2"]) else {
+    let Some((server, address)) = nobodys("serve(bound(PORT))", TWO) else {
         return;
     };
     server.wait_ready(2);
@@ -219,7 +230,7 @@ fn limits_hold_for_a_program_of_our_own_user() {
 #[test]
 fn a_program_of_another_user_can_open_its_output_by_name() {
     let script = "open('/dev/stdout', 'w').write('opened\\n')\nserve(bound(PORT))";
-    let flags = ["--log", "prefix", "--name", "shop"];
+    let flags = ["--handlers", "2", "--log", "prefix", "--name", "shop"];
     let Some((server, _)) = as_nobody("adopt", script, &flags) else { return };
     server.wait_ready(2);
     assert!(server.stdout().contains("shop/0 | opened"), "{}", server.logs());

@@ -32,6 +32,11 @@ impl LastWill {
         Self { spawner: rustix::process::getpid(), in_hand, limit }
     }
 
+    /// Returns whose handlers they are.
+    pub(crate) const fn spawner(&self) -> Pid {
+        self.spawner
+    }
+
     /// Returns how long what a handler has in hand may take when the orphan grace is over.
     pub(crate) const fn in_hand(&self) -> Duration {
         self.in_hand

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::Pid;
 
 use super::{Deadlines, Departure};
 use crate::address::Listener;
@@ -98,6 +99,7 @@ impl Seat {
 /// Everything that a handler has: nothing else survives the fork.
 pub(crate) struct Post {
     pub(crate) seat: Seat,
+    pub(crate) spawner: Pid,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) notification: Notification,
     pub(crate) orphan_grace: Duration,

@@ -38,6 +38,7 @@ pub(crate) mod rules;
 mod service;
 mod slot;
 mod stop;
+mod strays;
 pub(crate) mod template;
 mod watch;
 
@@ -61,6 +62,7 @@ pub(crate) use roll::Step;
 use rules::Rules;
 use slot::{Delivery, Process, Slot};
 pub(crate) use stop::Phase;
+pub(crate) use strays::end_strays;
 use template::{Load, Pattern, Template};
 use watch::Watch;
 

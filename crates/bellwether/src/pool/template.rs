@@ -270,6 +270,7 @@ impl<'a> Workshop<'a> {
                 thread: 0,
                 threads: pattern.threads,
             },
+            spawner: self.0.last_will.spawner(),
             listeners: std::mem::take(self.0.listeners),
             notification: pattern.notification,
             orphan_grace: pattern.orphan_grace,

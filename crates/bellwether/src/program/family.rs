@@ -67,6 +67,14 @@ fn by_children(leader: Pid) -> Option<Family> {
     Some(Family::led_by(leader, &found))
 }
 
+/// Returns the children of a process.
+pub(super) fn children_of(pid: Pid) -> Vec<Pid> {
+    let number = pid.as_raw_pid();
+    let found = children(number)
+        .unwrap_or_else(|| Census::take().children.remove(&number).unwrap_or_default());
+    found.into_iter().filter_map(Pid::from_raw).collect()
+}
+
 fn children(pid: i32) -> Option<Vec<i32>> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let files = tasks.flatten().map(|task| task.path().join("children"));

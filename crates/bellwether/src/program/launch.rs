@@ -10,7 +10,7 @@ use std::process::Command;
 use rustix::process::Pid;
 
 use super::adopt::passing;
-use super::{Pass, Program, private_port};
+use super::{Pass, Program, private_port, stray};
 use crate::address::{Kind, Listener};
 use crate::sys::{descriptors, process};
 
@@ -18,6 +18,8 @@ use crate::sys::{descriptors, process};
 pub(crate) struct Place<'a> {
     pub(crate) slot: usize,
     pub(crate) generation: u64,
+    /// Who ends what the program leaves behind, should its warden be killed.
+    pub(crate) spawner: Pid,
     pub(crate) listeners: &'a [Listener],
     /// Where it may say how it is, if anywhere.
     pub(crate) notify: Option<&'a str>,
@@ -80,6 +82,7 @@ fn exec(program: &Program, place: &Place<'_>) -> Failure {
     }
     command.env("BELLWETHER_SLOT", place.slot.to_string());
     command.env("BELLWETHER_GENERATION", place.generation.to_string());
+    command.env(stray::MARK, place.spawner.to_string());
     let channel = match settle_in(program, place, &mut command) {
         Ok(channel) => channel,
         Err(error) => {

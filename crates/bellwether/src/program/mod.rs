@@ -5,7 +5,8 @@
 //! itself; who can do neither has a [`private_port`]. What it may are its [`rights`]. Nobody has to
 //! change a program for it, and nobody asks it anything: how the processes of
 //! its [`family`] wait shows whether it is ready ([`readiness`]), its accepted connections what it
-//! has [`in_hand`], and both over time whether it is serial ([`habits`]).
+//! has [`in_hand`], and both over time whether it is serial ([`habits`]). What it leaves behind has a
+//! mark ([`stray`]).
 
 pub(crate) mod adopt;
 mod call;
@@ -19,6 +20,7 @@ pub(crate) mod readiness;
 mod resource;
 mod rights;
 mod scout;
+pub(crate) mod stray;
 #[cfg(test)]
 mod trial;
 pub(crate) mod uptake;

@@ -140,14 +140,16 @@ fn become_program(program: &Program, channel: &OwnedFd) -> ! {
         let _ = rustix::stdio::dup2_stdout(&nowhere);
         let _ = rustix::stdio::dup2_stderr(&nowhere);
     }
+    // Whoever has none has been orphaned, and ends.
+    let scout = rustix::process::getppid().unwrap_or(Pid::INIT);
     let place = Place {
         slot: 0,
         generation: 1,
+        spawner: scout,
         listeners: &[],
         notify: None,
         port: None,
-        // Whoever has none has been orphaned, and ends.
-        warden: rustix::process::getppid().unwrap_or(Pid::INIT),
+        warden: scout,
         channel,
     };
     launch::become_or_say(&program, &place)

@@ -78,6 +78,8 @@ pub(crate) struct Spawner {
     configuration: Option<String>,
     /// Whether the server is to end when its pools have.
     stopping: bool,
+    /// Until when what their programs have left behind is waited for, then.
+    lingers: Option<Duration>,
     verdict: Option<Error>,
 }
 
@@ -138,6 +140,7 @@ impl Spawner {
             rehearsal_limit: setting.rehearsal_limit,
             configuration: setting.configuration,
             stopping: false,
+            lingers: None,
             verdict: None,
         };
         spawner.watch_all().doing("watch the descriptors of the spawner")?;
@@ -224,8 +227,13 @@ impl Spawner {
     /// The next moment at which something is due without anything happening.
     fn due(&self) -> Option<Duration> {
         let pools = self.pools.iter().filter_map(Pool::due);
-        let others =
-            [self.control.deadline(), self.change.due(), self.service.due(), self.folder_watch.due];
+        let others = [
+            self.control.deadline(),
+            self.change.due(),
+            self.service.due(),
+            self.folder_watch.due,
+            self.lingers,
+        ];
         pools.chain(others.into_iter().flatten()).min()
     }
 
@@ -304,6 +312,7 @@ impl Spawner {
                 }
             }
         }
+        self.end_strays();
         bereaved.dedup();
         bereaved.into_iter().for_each(|pool| self.turn(pool));
     }

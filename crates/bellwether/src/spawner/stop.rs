@@ -1,8 +1,15 @@
 //! How the server ends: gracefully, or at once.
 
+use std::time::Duration;
+
 use super::Spawner;
 use crate::journal::{Entry, Kind};
-use crate::pool::Pool;
+use crate::pool::{Pool, end_strays};
+use crate::sys::clock;
+
+/// How long the end of what was left behind is waited for: it is ended by force, which takes a moment,
+/// unless the kernel has it wait for something.
+const LAST: Duration = Duration::from_secs(1);
 
 impl Spawner {
     /// Begins a graceful stop.
@@ -35,9 +42,24 @@ impl Spawner {
         self.pools.iter_mut().for_each(Pool::doom);
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_over(&mut self) -> bool {
         let rehearses = self.change.rehearsal.is_some();
-        self.stopping && !rehearses && self.pools.iter().all(Pool::is_over)
+        let pools_are = self.stopping && !rehearses && self.pools.iter().all(Pool::is_over);
+        pools_are && !self.lingers()
+    }
+
+    /// Tells whether to wait for the end of what programs have left behind.
+    fn lingers(&mut self) -> bool {
+        let now = clock::now();
+        let until = *self.lingers.get_or_insert_with(|| now.saturating_add(LAST));
+        self.end_strays() && now < until
+    }
+
+    /// Ends what programs have left behind whose wardens were killed; tells whether there is any.
+    pub(super) fn end_strays(&self) -> bool {
+        // Of pools that a change has left over it is not known what they ran.
+        let may_be = self.succeeds || self.pools.iter().any(Pool::runs_programs);
+        may_be && end_strays(|pid| self.pools.iter().any(|pool| pool.owns(pid)))
     }
 
     pub(super) fn cut(&self) -> u64 {

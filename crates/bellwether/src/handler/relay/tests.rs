@@ -81,6 +81,7 @@ fn post(listeners: Vec<Listener>, page: &ControlPage) -> Post {
     let file = telemetry::file(1).unwrap();
     let (channel, _) = UnixStream::pair().unwrap();
     Post {
+        spawner: rustix::process::getpid(),
         seat: Seat { slot: 0, generation: 1, thread: 0, threads: 1 },
         listeners,
         notification: Notification::default(),

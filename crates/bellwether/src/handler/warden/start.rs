@@ -149,6 +149,7 @@ fn become_program(
     let place = Place {
         slot: post.seat.slot,
         generation: post.seat.generation,
+        spawner: post.spawner,
         listeners: &post.listeners,
         notify: means.notices.map(Notices::name),
         port: means.port,
