@@ -12,7 +12,7 @@ use crate::dev::command::Dev;
 use crate::doctor::Doctor;
 use crate::ending::Ending;
 use crate::generate::Generate;
-use crate::run::command::Run;
+use crate::run::command::{Run, for_programs};
 use crate::serve::{Serve, Start};
 use crate::simulate::Simulate;
 use crate::tune::Tune;
@@ -137,7 +137,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     #[command(after_help = format!("{SERVE_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Serve(Box<Serve>),
-    #[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_STATUS}"))]
+    #[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_STATUS}"), mut_args = for_programs)]
     Run(Box<Run>),
     #[command(after_help = format!("{DEV_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Dev(Box<Dev>),

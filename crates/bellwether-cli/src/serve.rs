@@ -8,7 +8,7 @@ use clap::Args;
 use tower::service_fn;
 
 use crate::banner::{self, Crew};
-use crate::config::rules::problems;
+use crate::config::rules;
 use crate::config::settings::PoolSettings;
 use crate::config::written::{Name, Written};
 use crate::config::{Allow, Config, File, Grant};
@@ -206,9 +206,7 @@ impl Content {
 
 /// The library's settings of one pool, after a look whether they are possible.
 fn builder(pool: &PoolSettings, name: Option<&Name>) -> Result<Builder> {
-    if let Some(problem) = problems(pool).into_iter().next() {
-        return Err(problem.into());
-    }
+    rules::check(pool)?;
     if let Some(rule) = pool.balance.as_ref().filter(|_| !pool.is_elastic()) {
         let rule = &rule.0;
         tracing::warn!(

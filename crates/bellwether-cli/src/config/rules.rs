@@ -3,9 +3,10 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use bellwether::{Amount, Error};
+use bellwether::{Amount, Error, Pass, Result};
 use bytesize::ByteSize;
 
+use super::program::PassWay;
 use super::rights::{Limited, Range};
 use super::settings::PoolSettings;
 use super::written::{Handlers, Percent, Written};
@@ -34,7 +35,13 @@ pub(crate) struct Problem {
 pub(crate) fn problems(pool: &PoolSettings) -> Vec<Problem> {
     let found =
         [content(pool), handlers(pool), deadlines(pool), no_way_to_change(pool), limits(pool)];
-    found.into_iter().chain(times(pool)).chain(numbers(pool)).flatten().collect()
+    let found = found.into_iter().chain(times(pool)).chain(numbers(pool)).flatten();
+    found.chain(without_effect(pool)).collect()
+}
+
+/// Tells the first thing that is wrong with these values.
+pub(crate) fn check(pool: &PoolSettings) -> Result<()> {
+    problems(pool).into_iter().next().map_or(Ok(()), |problem| Err(problem.into()))
 }
 
 impl From<Problem> for Error {
@@ -135,6 +142,34 @@ fn content(pool: &PoolSettings) -> Option<Problem> {
         keys: vec![(key, "of which program?".into())],
         message: format!("{key}: there is no program that it could be about"),
         hint: "add command, the program and its arguments".into(),
+    })
+}
+
+/// What is settled by whoever accepts, and so means nothing for a pool of programs.
+///
+/// Their requests are not seen, and which connections come and go between two looks neither.
+fn without_effect(pool: &PoolSettings) -> impl Iterator<Item = Problem> {
+    let is_program = !pool.command.is_empty();
+    // The relay of a program with a port of its own waits for connections as we do.
+    let is_relayed = matches!(pool.pass, Some(Written(PassWay::Only(Pass::Port))));
+    let own_limit = "use the program's own limit, as `gunicorn --timeout` is one";
+    let given = [
+        ("threads", pool.threads.is_some(), "say it in its arguments, or let handlers be more"),
+        (
+            "notification",
+            pool.notification.is_some() && !is_relayed,
+            "leave it out: a program waits as it likes, but for one with pass = \"port\"",
+        ),
+        ("soft-deadline", pool.soft_deadline.is_some(), own_limit),
+        ("hard-deadline", pool.hard_deadline.is_some(), own_limit),
+        ("max-requests", pool.max_requests.is_some(), "use max-age or max-memory"),
+        ("shed", pool.shed.is_some(), "let handlers be MIN..MAX or auto, so that less waits"),
+    ];
+    let given = given.into_iter().filter(move |(_, given, _)| is_program && *given);
+    given.map(|(key, _, hint)| Problem {
+        keys: vec![(key, "means nothing here".into())],
+        message: format!("{key}: it has no effect on a program"),
+        hint: hint.into(),
     })
 }
 
@@ -248,10 +283,28 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_effect_on_a_program_says_what_to_use_instead() {
+        let check = |setting: &str, key: &str, hint: &str| {
+            check(&format!("command = ['php-cgi']\n{setting}"), &[key], hint);
+        };
+        check("threads = 2", "threads", "more");
+        check("notification = 'one'", "notification", "port");
+        check("pass = 'adopt'\nnotification = 'all'", "notification", "leave it out");
+        check("soft-deadline = '1s'", "soft-deadline", "own limit");
+        check("hard-deadline = '1s'", "hard-deadline", "own limit");
+        check("max-requests = 9", "max-requests", "max-age");
+        check("shed = false", "shed", "MIN..MAX");
+    }
+
+    #[test]
     fn what_is_possible_is_not_complained_about() {
-        let fine = "command = ['php-cgi']\nkind = 'serial'\nhandlers = '2..8'\nsoft-deadline = '1s'\nhard-deadline = '1s'\n\
+        let fine = "command = ['php-cgi']\nkind = 'serial'\nhandlers = '2..8'\nmax-age = '1h'\n\
                     max-surge = 0\nmax-unavailable = 1\nstop-grace = 0";
         assert_eq!(problems(&toml::from_str(fine).unwrap()), []);
+        let fine = "soft-deadline = '1s'\nhard-deadline = '1s'\nthreads = 2\nshed = true";
+        assert_eq!(problems(&toml::from_str(fine).unwrap()), []);
+        let relayed = "command = ['node', 'app.js']\npass = 'port'\nnotification = 'one'";
+        assert_eq!(problems(&toml::from_str(relayed).unwrap()), []);
         assert_eq!(problems(&PoolSettings::default()), []);
     }
 }

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use bellwether::Error;
+use clap::{Arg, Args};
 
 use super::plan::Plan;
 use super::rights::Rights;
 use crate::config::program::{KindOf, LogWay, PassWay, ReadyWay, StopSignal};
+use crate::config::rules;
 use crate::config::settings::PoolSettings;
 use crate::config::written::Written;
 use crate::ending::Ending;
@@ -117,11 +119,43 @@ pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
 pub(crate) fn run(order: &Run) -> Result<(), Ending> {
     log::start()?;
     let settings = order.program.settings(&order.command, &order.pool);
+    order.check_command()?;
+    rules::check(&settings)?;
     let plan = Plan::of(&settings)?;
     // What is said, or passed by a service manager, needs not be found out.
     let is_known = !settings.listen.is_empty() || sockets_are_passed();
     let addresses = if is_known { Vec::new() } else { plan.addresses()? };
     alone(order.control.config(settings, &addresses), order.control.way())
+}
+
+/// An option as `run` has it: those that mean nothing for programs are refused, and not shown.
+pub(crate) fn for_programs(option: Arg) -> Arg {
+    match option.get_id().as_str() {
+        "threads" | "soft_deadline" | "hard_deadline" | "max_requests" | "shed" => {
+            option.hide(true)
+        }
+        "notification" => {
+            let help = "Who wakes when a request arrives, with --pass port: all, some:K, one or \
+                        turn [default: some:2]";
+            option.help(help).long_help(help)
+        }
+        _ => option,
+    }
+}
+
+impl Run {
+    /// An option that is not known would be taken for the program.
+    fn check_command(&self) -> Result<(), Error> {
+        let first = self.command.first().map(String::as_str).unwrap_or_default();
+        let problem = "`run` has none of this name; `bellwether run --help` shows those that it has, \
+                       and the program comes behind `--`";
+        let is_option = first.starts_with('-').then(|| Error::Parse {
+            what: "option",
+            text: first.into(),
+            problem: problem.into(),
+        });
+        is_option.map_or(Ok(()), Err)
+    }
 }
 
 impl Flags {

@@ -99,6 +99,8 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ("[pool.web]\ncommand = ['x']\nuser = 'rooot'", "4:8", &["no user `rooot`", "`root`?"]),
     ("[pool.web]\ncommand = ['x']\nlimits = { nofiles = 3 }", "4:12", &["`nofiles`", "`nofile`?"]),
     ("[pool.web]\ncommand = ['x']\nlimits = { core = '2:1' }", "4:19", &["above", "SOFT:HARD"]),
+    ("[pool.web]\ncommand = ['x']\nthreads = 2", "4:11", &["no effect on a program", "handlers"]),
+    ("[pool.web]\ncommand = ['x']\nshed = true", "4:8", &["no effect on a program", "MIN..MAX"]),
     ("[pool.web]\nlog = 'prefix'", "3:7", &["no program", "add command"]),
     ("[pool.web]\nserve = 'no/such/place'", "3:9", &["No such file", "give the path"]),
 ];

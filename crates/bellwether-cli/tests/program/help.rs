@@ -80,3 +80,31 @@ fn nothing_to_do_is_a_wrong_command_line() {
     assert_eq!(output.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&output.stderr).contains("Usage:"));
 }
+
+#[test]
+fn run_shows_and_takes_only_what_has_an_effect_on_programs() {
+    let help = |verb: &str| String::from_utf8(run(&[verb, "--help"]).stdout).unwrap();
+    for (option, value) in [
+        ("--threads", "2"),
+        ("--soft-deadline", "1s"),
+        ("--hard-deadline", "1s"),
+        ("--max-requests", "5"),
+        ("--shed", "on"),
+    ] {
+        assert!(help("serve").contains(option) && !help("run").contains(option), "{option}");
+        let output = run(&["run", option, value, "--", "sleep", "9"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        let key = option.trim_start_matches('-');
+        assert!(said.contains(&format!("{key}: it has no effect on a program; ")), "{said}");
+    }
+    assert!(help("run").contains("--pass port: all, some:K"));
+}
+
+#[test]
+fn an_option_that_run_does_not_have_is_not_taken_for_the_program() {
+    let output = run(&["run", "--usr", "nobody", "--", "sleep", "9"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert!(said.contains("`--usr`") && said.contains("behind `--`"), "{said}");
+}
