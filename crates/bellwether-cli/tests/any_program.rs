@@ -41,6 +41,8 @@ mod succession;
 mod trial;
 #[path = "any_program/unix.rs"]
 mod unix;
+#[path = "any_program/words.rs"]
+mod words;
 
 use programs::Program;
 

@@ -13,11 +13,13 @@ use super::{Deadlines, Departure};
 use crate::address::Listener;
 use crate::error::BoxError;
 use crate::notification::{Notification, Waiter};
+use crate::program::evidence::Evidence;
 use crate::scoreboard::bell::Bell;
 use crate::scoreboard::control::ControlView;
 use crate::scoreboard::telemetry::Telemetry;
 
-/// The byte by which a handler says that it waits for requests.
+/// The byte by which a handler says that it waits for requests; a warden says in a second one what
+/// showed that its program does.
 pub(crate) const READY: u8 = b'R';
 
 /// The byte after which a handler says why it cannot start, up to a byte of zero.
@@ -215,6 +217,11 @@ impl Post {
             // A spawner that is gone shows at the next wait, as a closed channel.
             let _ = rustix::io::write(&self.channel, &[READY]);
         }
+    }
+
+    /// What this handler is the warden of waits for requests.
+    pub(crate) fn ready_by(&self, evidence: Evidence) {
+        let _ = rustix::io::write(&self.channel, &[READY, evidence.code()]);
     }
 
     /// Takes out of the channel what the spawner has said, and returns its last order.

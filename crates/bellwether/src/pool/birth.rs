@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::handler::last_will::LastWill;
 use crate::handler::post::{LAST_WORDS, NOT_STARTED, READY};
 use crate::journal::{Entry, Kind};
+use crate::program::evidence::Evidence;
 use crate::scoreboard::telemetry::Snapshot;
 use crate::sys::clock;
 use crate::sys::poller::Interest;
@@ -237,15 +238,18 @@ impl Pool {
         let mut said = [0; LAST_WORDS];
         let length = rustix::io::read(channel, &mut said);
         let said = said.get(..length.unwrap_or(0)).unwrap_or_default();
-        let mut is_ready = false;
+        let mut ready = None;
         for word in said.split(|byte| *byte == 0) {
             match word.split_first() {
                 Some((&NOT_STARTED, why)) => occupant.last_words = Some(plain(why)),
-                Some((&READY, _)) => is_ready = true,
+                // The rest of longer words may begin with the same letter.
+                Some((&READY, by)) if by.len() <= 1 => ready = Some(by.first().copied()),
                 _ => {}
             }
         }
-        if is_ready && occupant.ready_at.is_none() {
+        if let Some(by) = ready
+            && occupant.ready_at.is_none()
+        {
             occupant.ready_at = Some(clock::now());
             // What could have been the reason was none.
             occupant.last_words = None;
@@ -255,7 +259,7 @@ impl Pool {
             self.boot.reset();
             self.slots[index].boots.reset();
             self.apply(index, Event::Ready);
-            self.tell_of_readiness(index);
+            self.tell_of_readiness(index, by.and_then(Evidence::of));
             if self.pattern.program.is_some() {
                 // It may have set the backlog of the address that all share.
                 self.mend_listeners();
@@ -268,10 +272,16 @@ impl Pool {
         }
     }
 
-    fn tell_of_readiness(&mut self, index: usize) {
+    fn tell_of_readiness(&mut self, index: usize, evidence: Option<Evidence>) {
         let Some(occupant) = &self.slots[index].occupant else { return };
         let took = clock::now().saturating_sub(occupant.asked_at);
-        let entry = Entry::new(Kind::Ready, "handler", "it waits for requests");
+        let entry = match evidence {
+            Some(evidence) => {
+                let reason = format!("ready after {} ms: {evidence}", took.as_millis());
+                Entry::new(Kind::Ready, evidence.word(), reason)
+            }
+            None => Entry::new(Kind::Ready, "handler", "it waits for requests"),
+        };
         let entry = entry.with("took_ms", took.as_secs_f64() * 1000.0);
         let rung_at = occupant.rung_at.unwrap_or(Duration::MAX);
         let steps = [

@@ -11,6 +11,7 @@
 pub(crate) mod adopt;
 mod call;
 mod descriptors;
+pub(crate) mod evidence;
 pub(crate) mod family;
 pub(crate) mod habits;
 pub(crate) mod in_hand;

@@ -26,6 +26,7 @@ use super::post::{Order, Post};
 use super::relay::Relay;
 use crate::address::Listener;
 use crate::program::adopt::{Adopter, Seen};
+use crate::program::evidence::Evidence;
 use crate::program::family::Family;
 use crate::program::private_port::PrivatePort;
 use crate::program::readiness::{Waits, how_it_waits};
@@ -135,8 +136,10 @@ impl Warden<'_> {
 
     /// Does what it is time for.
     fn proceed(&mut self, now: Duration) {
-        if self.stage == Stage::Starting && self.is_ready(now) {
-            self.become_ready();
+        if self.stage == Stage::Starting
+            && let Some(evidence) = self.evidence(now)
+        {
+            self.become_ready(evidence);
         }
         self.mind_the_relay();
         if self.stage == Stage::Emptying && !self.requests_wait() {
@@ -157,22 +160,25 @@ impl Warden<'_> {
         ours.any(Listener::has_pending)
     }
 
-    fn is_ready(&self, now: Duration) -> bool {
+    /// Looks for what shows that the program is ready.
+    fn evidence(&self, now: Duration) -> Option<Evidence> {
         match self.program.ways.ready {
-            Ready::After(time) => now.saturating_sub(self.since) >= time,
-            Ready::Notify => false,
+            Ready::After(time) => {
+                (now.saturating_sub(self.since) >= time).then_some(Evidence::Time)
+            }
+            Ready::Notify => None,
             Ready::Auto | Ready::Accept => match &self.port {
-                Some(port) => port.found(&family()).is_some(),
-                None => self.waits(),
+                Some(port) => port.found(&family()).map(|_| Evidence::Port),
+                None => self.waits(now),
             },
         }
     }
 
-    fn become_ready(&mut self) {
+    fn become_ready(&mut self, evidence: Evidence) {
         if self.stage == Stage::Starting {
             self.enter(Stage::Serving);
             self.begin_to_carry();
-            self.post.ready();
+            self.post.ready_by(evidence);
         }
     }
 
@@ -186,13 +192,17 @@ impl Warden<'_> {
         matches!(self.program.ways.ready, Ready::Auto | Ready::Accept)
     }
 
-    /// Tells whether the program waits at one of the addresses, as far as can be seen.
-    fn waits(&self) -> bool {
-        match how_it_waits(&family(), &self.inodes) {
-            Some(Waits::Poll | Waits::Accept | Waits::Epoll) => true,
+    /// Looks how the program waits at one of the addresses, as far as can be seen.
+    fn waits(&self, now: Duration) -> Option<Evidence> {
+        match how_it_waits(&family(), &self.inodes)? {
+            Waits::Poll => Some(Evidence::Poll),
+            Waits::Accept => Some(Evidence::Accept),
+            Waits::Epoll => Some(Evidence::Epoll),
             // Nothing can be seen: most are ready by then, and requests wait for the others.
-            Some(Waits::Unknown) => clock::now().saturating_sub(self.since) >= UNSEEN,
-            Some(Waits::Holds) | None => false,
+            Waits::Unknown => {
+                (now.saturating_sub(self.since) >= UNSEEN).then_some(Evidence::Unseen)
+            }
+            Waits::Holds => None,
         }
     }
 
@@ -299,7 +309,7 @@ impl Warden<'_> {
         let Some(notices) = &self.notices else { return };
         for notice in notices.heard() {
             match notice {
-                Notice::Ready if self.believes() => self.become_ready(),
+                Notice::Ready if self.believes() => self.become_ready(Evidence::Notify),
                 Notice::Ready | Notice::Stopping => {}
             }
         }
@@ -311,7 +321,7 @@ impl Warden<'_> {
         for seen in adopter.attend(&self.post.listeners) {
             match seen {
                 Seen::Adopted { listener, nonblocking: true, .. } => self.do_not_block(listener),
-                Seen::Listening { .. } if self.sees() => self.become_ready(),
+                Seen::Listening { .. } if self.sees() => self.become_ready(Evidence::Listen),
                 Seen::Adopted { .. } | Seen::Listening { .. } | Seen::Spared { .. } => {}
                 Seen::Elsewhere { address, .. } => {
                     self.explain(format!("it listens at {address}, which is not its address here"));

@@ -1,0 +1,52 @@
+//! What programs may say of themselves, and by what they are known to be ready.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::kit::{PATIENCE, Run, eventually};
+use crate::life::{python, stop};
+use crate::trial::{PROGRAM, get};
+
+/// The entries of a kind, as `bellwether events --json` has them.
+fn events(server: &Run, kind: &str) -> Vec<Value> {
+    let mut events = Command::new(PROGRAM);
+    let told = events.args(["events", "--json"]).env("BELLWETHER_RUNTIME_DIR", server.runtime());
+    let told = String::from_utf8(told.output().unwrap().stdout).unwrap();
+    let entries = told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    entries.filter(|entry| entry["kind"] == kind).collect()
+}
+
+/// The first of these entries of which this is the rule.
+#[track_caller]
+fn told(server: &Run, kind: &str, rule: &str) -> Value {
+    eventually(PATIENCE, &format!("{kind} by {rule}"), || {
+        events(server, kind).into_iter().find(|it| it["rule"] == rule)
+    })
+}
+
+#[test]
+fn the_journal_tells_by_what_a_program_is_known_to_be_ready() {
+    let check = |script: &str, flags: &[&str], rule: &str, words: &str| {
+        let flags = [&["--handlers", "1"], flags].concat();
+        let Some((server, address)) = python(script, &flags) else { return };
+        server.wait_ready(1);
+        get(address).unwrap();
+        let entry = told(&server, "ready", rule);
+        let ms = entry["inputs"]["took_ms"].as_f64().unwrap();
+        let expected = format!("ready after {} ms: {words}", ms as u64);
+        assert_eq!(entry["reason"], Value::from(expected), "{entry}");
+        stop(server);
+    };
+    let given = "listener = socket.socket(fileno=3)\n";
+    let passed = &["--pass", "fd:3"];
+    check("serve(bound(PORT))", &[], "listen", "it called listen");
+    check(&format!("{given}serve(listener)"), passed, "accept", "it waits in accept");
+    let poll = "import select\nselect.select([listener], [], [])\nserve(listener)";
+    check(&format!("{given}{poll}"), passed, "poll", "it waits in poll");
+    let epoll =
+        "import select\ne = select.epoll()\ne.register(listener)\ntime.sleep(1)\nserve(listener)";
+    check(&format!("{given}{epoll}"), passed, "epoll", "an epoll waits at the address");
+    let after = &["--pass", "fd:3", "--ready", "after:50ms"];
+    check(&format!("{given}serve(listener)"), after, "time", "its time to start is over");
+}
