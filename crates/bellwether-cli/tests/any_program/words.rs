@@ -50,3 +50,31 @@ fn the_journal_tells_by_what_a_program_is_known_to_be_ready() {
     let after = &["--pass", "fd:3", "--ready", "after:50ms"];
     check(&format!("{given}serve(listener)"), after, "time", "its time to start is over");
 }
+
+/// Says words where the program is to say them.
+const SAYS: &str = "
+def say(words):
+    name = os.environ['NOTIFY_SOCKET']
+    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(words.encode(), '\\0' + name[1:])
+";
+
+#[test]
+fn one_that_has_left_its_group_and_its_parent_is_heard() {
+    let script = "
+listener = socket.socket(fileno=3)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        while os.getppid() in (1, int(os.environ['OUTER'])): time.sleep(0.01)
+        time.sleep(0.1)
+        say('READY=1')
+    os._exit(0)
+serve(listener)";
+    let script = format!("{SAYS}os.environ['OUTER'] = str(os.getpid()){script}");
+    let flags = ["--handlers", "1", "--pass", "fd:3", "--ready", "notify"];
+    let Some((server, address)) = python(&script, &flags) else { return };
+    server.wait_ready(1);
+    assert_eq!(told(&server, "ready", "notify")["pid"], server.handler_pids()[0]);
+    get(address).unwrap();
+    stop(server);
+}

@@ -75,6 +75,14 @@ pub(super) fn children_of(pid: Pid) -> Vec<Pid> {
     found.into_iter().filter_map(Pid::from_raw).collect()
 }
 
+/// Tells whether a process descends from another, or is that one itself.
+pub(crate) fn descends(pid: Pid, from: Pid) -> bool {
+    let parent = |pid: &i32| Process::read(*pid).map(|it| it.parent);
+    let mut line = std::iter::successors(Some(pid.as_raw_pid()), parent);
+    // Numbers may be given anew while we follow them: what would be a circle ends, too.
+    line.by_ref().take(MOST).any(|it| it == from.as_raw_pid())
+}
+
 fn children(pid: i32) -> Option<Vec<i32>> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let files = tasks.flatten().map(|task| task.path().join("children"));
@@ -219,6 +227,10 @@ mod tests {
         let by_children = eventually("three", || whole(Family::of(trial.leader())));
         assert_eq!(by_census, by_children);
         assert_eq!(by_census.pids()[0], trial.leader());
+        for pid in by_census.pids() {
+            assert!(descends(*pid, trial.leader()) && descends(*pid, getpid()));
+        }
+        assert!(!descends(getpid(), trial.leader()));
         let leader = trial.leader();
         drop(trial);
         eventually("nobody", || Census::take().family(leader).pids().is_empty().then_some(()));

@@ -11,6 +11,8 @@ use rustix::net::{
 };
 use rustix::process::{Pid, getpgid, getpid};
 
+use crate::program::family::descends;
+
 /// What a program can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Notice {
@@ -29,6 +31,9 @@ pub(super) struct Notices {
 /// The longest message that is read; what is beyond it is not for us.
 const LONGEST: usize = 4096;
 
+/// How many messages are heard at once; whoever talks without end must not hold us up.
+const AT_ONCE: usize = 64;
+
 impl Notices {
     /// Opens a socket with a name of our own, that needs no file.
     pub(super) fn open() -> io::Result<Self> {
@@ -45,14 +50,16 @@ impl Notices {
         &self.name
     }
 
-    /// Returns what was said by processes of our own group; anybody can send, few are believed.
+    /// Returns what was said by the program: whoever descends from us, or is of our group. Anybody
+    /// can send, few are believed.
+    ///
+    /// What is not heard this time is heard the next.
     pub(super) fn heard(&self) -> Vec<Notice> {
         let mut heard = Vec::new();
         let mut words = [0; LONGEST];
-        while let Some((length, sender)) = self.receive(&mut words) {
-            let own = getpgid(None).ok();
-            let group = sender.and_then(|pid| getpgid(Some(pid)).ok());
-            if group.is_some() && group == own {
+        for _ in 0..AT_ONCE {
+            let Some((length, sender)) = self.receive(&mut words) else { break };
+            if sender.is_some_and(is_ours) {
                 heard.extend(notices(words.get(..length).unwrap_or_default()));
             }
         }
@@ -77,6 +84,13 @@ impl AsFd for Notices {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// Tells whether a process belongs to the program; one that was reaped already does not.
+fn is_ours(sender: Pid) -> bool {
+    // The usual case, and the cheaper one.
+    let group = getpgid(Some(sender)).ok();
+    group.is_some() && group == getpgid(None).ok() || descends(sender, getpid())
 }
 
 /// Reads assignments, one a line; what is not known is for others.
