@@ -40,16 +40,21 @@ impl Value for PassWay {
 pub(crate) struct ReadyWay(pub(crate) Ready);
 
 impl Value for ReadyWay {
-    const FORM: &'static str = "\"auto\", \"notify\", \"accept\" or \"after:TIME\"";
-    const PATTERN: &'static str = "^(auto|notify|accept|after:.+)$";
+    const FORM: &'static str = "\"auto\", \"notify\", \"accept\", \"fd:N\" or \"after:TIME\"";
+    const PATTERN: &'static str = "^(auto|notify|accept|fd:[0-9]+|after:.+)$";
 
     fn read(text: &str) -> Result<Self, String> {
-        match (text, text.strip_prefix("after:")) {
-            ("auto", _) => Ok(Self(Ready::Auto)),
-            ("notify", _) => Ok(Self(Ready::Notify)),
-            ("accept", _) => Ok(Self(Ready::Accept)),
-            (_, Some(time)) => Duration::read(time).map(|time| Self(Ready::After(time))),
-            _ => Err(format!("`{text}` is not possible; write {}", Self::FORM)),
+        let not_possible = || format!("`{text}` is not possible; write {}", Self::FORM);
+        match text.split_once(':') {
+            None if text == "auto" => Ok(Self(Ready::Auto)),
+            None if text == "notify" => Ok(Self(Ready::Notify)),
+            None if text == "accept" => Ok(Self(Ready::Accept)),
+            Some(("fd", number)) => match number.parse() {
+                Ok(number) if number >= 3 => Ok(Self(Ready::Descriptor(number))),
+                _ => Err(format!("{}, with N from 3 on", not_possible())),
+            },
+            Some(("after", time)) => Duration::read(time).map(|time| Self(Ready::After(time))),
+            _ => Err(not_possible()),
         }
     }
 }
@@ -134,7 +139,12 @@ mod tests {
         let ready = |text: &str| ReadyWay::read(text).ok().map(|it| it.0);
         assert_eq!(ready("after:2s"), Some(Ready::After(Duration::from_secs(2))));
         assert_eq!(ready("notify"), Some(Ready::Notify));
-        assert!(["after:", "after:x", "never"].iter().all(|it| ready(it).is_none()));
+        assert_eq!(ready("fd:4"), Some(Ready::Descriptor(4)));
+        assert!(
+            ["after:", "after:x", "never", "fd:2", "fd:", "fd:x", "auto:"]
+                .iter()
+                .all(|it| ready(it).is_none())
+        );
         assert_eq!(LogWay::read("prefix"), Ok(LogWay(Output::Prefixed)));
         assert!(LogWay::read("json").unwrap_err().contains("plain"));
         assert_eq!(StopSignal::read("SIGUSR2"), Ok(StopSignal(Signal::USR2.as_raw())));

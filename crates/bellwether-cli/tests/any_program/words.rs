@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::kit::{PATIENCE, Run, eventually};
-use crate::life::{python, stop};
+use crate::life::{python, refusal, stop};
 use crate::trial::{PROGRAM, get};
 
 /// The entries of a kind, as `bellwether events --json` has them.
@@ -77,4 +77,43 @@ serve(listener)";
     assert_eq!(told(&server, "ready", "notify")["pid"], server.handler_pids()[0]);
     get(address).unwrap();
     stop(server);
+}
+
+#[test]
+fn one_may_end_a_line_at_a_descriptor() {
+    let script = "
+listener = socket.socket(fileno=3)
+os.write(4, b'nearly')
+time.sleep(0.1)
+os.write(4, b' there\\nand more')
+serve(listener)";
+    let flags = ["--handlers", "2", "--pass", "fd:3", "--ready", "fd:4"];
+    let Some((server, address)) = python(script, &flags) else { return };
+    server.wait_ready(2);
+    told(&server, "ready", "fd");
+    get(address).unwrap();
+    stop(server);
+    let adopted = "os.write(3, b'\\n')\nos.close(3)\nserve(bound(PORT))";
+    let Some((server, address)) = python(adopted, &["--handlers", "1", "--ready", "fd:3"]) else {
+        return;
+    };
+    server.wait_ready(1);
+    get(address).unwrap();
+    stop(server);
+}
+
+#[test]
+fn a_descriptor_that_is_closed_says_nothing_and_one_of_an_address_is_refused() {
+    let check = |script: &str, ready: &str, words: &[&str]| {
+        let times = ["--boot-timeout", "500ms", "--kill-after", "100ms"];
+        let flags = [&["--handlers", "1", "--pass", "fd:3", "--ready", ready], &times[..]].concat();
+        let Some((server, _)) = python(script, &flags) else { return };
+        let said = refusal(server);
+        words.iter().for_each(|word| assert!(said.contains(word), "no {word:?} in: {said}"));
+    };
+    let serves = "serve(socket.socket(fileno=3))";
+    check(&format!("os.close(9)\n{serves}"), "fd:9", &["not ready within 0.5 s", "closed"]);
+    check(serves, "fd:9", &["not ready within 0.5 s", "ended no line at descriptor 9"]);
+    check(serves, "fd:3", &["descriptor 3", "of an address", "such as 4"]);
+    check(serves, "fd:100000000", &["ulimit -n"]);
 }

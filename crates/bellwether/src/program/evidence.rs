@@ -19,12 +19,14 @@ pub(crate) enum Evidence {
     Unseen,
     /// It said `READY=1`.
     Notify,
+    /// It ended a line at its descriptor.
+    Descriptor,
     /// It has run for as long as its owner said.
     Time,
 }
 
 impl Evidence {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Poll,
         Self::Accept,
         Self::Epoll,
@@ -32,6 +34,7 @@ impl Evidence {
         Self::Port,
         Self::Unseen,
         Self::Notify,
+        Self::Descriptor,
         Self::Time,
     ];
 
@@ -50,6 +53,7 @@ impl Evidence {
             Self::Port => b'o',
             Self::Unseen => b'u',
             Self::Notify => b'n',
+            Self::Descriptor => b'd',
             Self::Time => b't',
         }
     }
@@ -64,6 +68,7 @@ impl Evidence {
             Self::Port => "port",
             Self::Unseen => "unseen",
             Self::Notify => "notify",
+            Self::Descriptor => "fd",
             Self::Time => "time",
         }
     }
@@ -79,6 +84,7 @@ impl fmt::Display for Evidence {
             Self::Port => "it accepts connections at its own port",
             Self::Unseen => "it runs, and nothing more can be seen of it",
             Self::Notify => "it said READY=1",
+            Self::Descriptor => "it ended a line at its descriptor",
             Self::Time => "its time to start is over",
         })
     }

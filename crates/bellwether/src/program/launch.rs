@@ -25,6 +25,8 @@ pub(crate) struct Place<'a> {
     pub(crate) notify: Option<&'a str>,
     /// The port of its own, where it has one.
     pub(crate) port: Option<u16>,
+    /// What it is to say at which descriptor that it is ready.
+    pub(crate) line: Option<(BorrowedFd<'a>, RawFd)>,
     /// Who starts it, and is its parent.
     pub(crate) warden: Pid,
     /// The way to whoever starts it; it closes when the program runs.
@@ -35,7 +37,7 @@ pub(crate) struct Place<'a> {
 const NOT_STARTED: i32 = 127;
 
 /// The first descriptor that systemd passes (SD_LISTEN_FDS_START).
-const FIRST: RawFd = 3;
+pub(super) const FIRST: RawFd = 3;
 
 /// Variables by which others tell programs of descriptors and sockets, which are not for this one.
 const NOT_FOR_IT: [&str; 8] = [
@@ -86,7 +88,7 @@ fn exec(program: &Program, place: &Place<'_>) -> Failure {
     let channel = match settle_in(program, place, &mut command) {
         Ok(channel) => channel,
         Err(error) => {
-            let problem = format!("`{name}` cannot be given its addresses: {error}");
+            let problem = format!("`{name}` cannot be given its descriptors: {error}");
             return Failure { problem, channel: place.channel.try_clone() };
         }
     };
@@ -131,6 +133,16 @@ fn hint(error: &io::Error, program: &Program) -> String {
 /// Returns the way to whoever starts it, which may have had to make room.
 fn settle_in(program: &Program, place: &Place<'_>, command: &mut Command) -> io::Result<OwnedFd> {
     let listeners: Vec<BorrowedFd<'_>> = place.listeners.iter().map(AsFd::as_fd).collect();
+    let arrange = |listeners: &[BorrowedFd<'_>], first: RawFd| {
+        let sources = listeners.iter().copied().zip(first..).chain(place.line);
+        let arranged = descriptors::arrange(&sources.collect::<Vec<_>>(), place.channel.as_fd());
+        arranged.map_err(|error| match error.raw_os_error() {
+            Some(libc::EINVAL | libc::EBADF) => {
+                io::Error::other("a number is beyond what may be open (ulimit -n)")
+            }
+            _ => error,
+        })
+    };
     match program.ways.pass {
         Pass::ListenFds => {
             let names: Vec<_> = (0..listeners.len()).map(|i| format!("listener-{i}")).collect();
@@ -138,16 +150,14 @@ fn settle_in(program: &Program, place: &Place<'_>, command: &mut Command) -> io:
             // The process stays the same when it becomes the program.
             command.env("LISTEN_PID", std::process::id().to_string());
             command.env("LISTEN_FDNAMES", names.join(":"));
-            descriptors::arrange(&listeners, FIRST, place.channel.as_fd())
+            arrange(&listeners, FIRST)
         }
-        Pass::Descriptors(first) => {
-            descriptors::arrange(&listeners, first.max(FIRST), place.channel.as_fd())
-        }
+        Pass::Descriptors(first) => arrange(&listeners, first.max(FIRST)),
         Pass::Adopt => {
             let files = place.listeners.iter().any(|it| it.kind() == Kind::Unix);
             passing::submit(place.channel.as_fd(), files)
                 .map_err(|error| io::Error::other(passing::why_not(&error)))?;
-            place.channel.try_clone()
+            arrange(&[], FIRST)
         }
         Pass::StandardInput => {
             let [listener] = listeners[..] else {
@@ -155,12 +165,12 @@ fn settle_in(program: &Program, place: &Place<'_>, command: &mut Command) -> io:
                 return Err(io::Error::other(problem));
             };
             rustix::stdio::dup2_stdin(listener)?;
-            place.channel.try_clone()
+            arrange(&[], FIRST)
         }
         Pass::Port => {
             let port = place.port.ok_or_else(|| io::Error::other("it was given no port"))?;
             command.env("PORT", port.to_string()).env("HOST", private_port::HOST);
-            place.channel.try_clone()
+            arrange(&[], FIRST)
         }
     }
 }

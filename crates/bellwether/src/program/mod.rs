@@ -100,6 +100,11 @@ pub enum Ready {
     Notify,
     /// It waits at one of the addresses: in `accept`, in `poll` and its like, or by epoll.
     Accept,
+    /// It ends a line at this descriptor, 3 or higher, as programs of s6 do.
+    ///
+    /// That is the writing end of a pipe. No address may have the same number. To close it says
+    /// nothing.
+    Descriptor(RawFd),
     /// It has run for so long.
     After(Duration),
 }
@@ -287,10 +292,58 @@ impl Program {
         self
     }
 
+    /// Tells whether it can be run at so many addresses, or why not.
+    pub(crate) fn check(&self, addresses: usize) -> Result<(), String> {
+        let Ready::Descriptor(number) = self.ways.ready else { return Ok(()) };
+        if number < launch::FIRST {
+            return Err(format!(
+                "it cannot say at descriptor {number} that it is ready; choose one from 3 on"
+            ));
+        }
+        let first = match self.ways.pass {
+            Pass::ListenFds => launch::FIRST,
+            Pass::Descriptors(first) => first.max(launch::FIRST),
+            Pass::Adopt | Pass::StandardInput | Pass::Port => return Ok(()),
+        };
+        let is_taken = (first..).take(addresses).any(|address| address == number);
+        let problem = || {
+            let free = (first..).nth(addresses).unwrap_or(RawFd::MAX);
+            format!(
+                "it cannot say at descriptor {number} that it is ready, which is that of an \
+                 address; choose another, such as {free}"
+            )
+        };
+        if is_taken { Err(problem()) } else { Ok(()) }
+    }
+
     /// Returns the last part of its path.
     #[must_use]
     pub fn name(&self) -> std::borrow::Cow<'_, str> {
         let path = std::path::Path::new(&self.file);
         path.file_name().unwrap_or_else(|| OsStr::new("?")).to_string_lossy()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_descriptor_is_promised_twice() {
+        let check = |pass, number, addresses, expected: &[&str]| {
+            let program = Program::new("x").pass(pass).ready(Ready::Descriptor(number));
+            let problem = program.check(addresses).err().unwrap_or_default();
+            assert_eq!(problem.is_empty(), expected.is_empty(), "{problem}");
+            expected.iter().for_each(|word| assert!(problem.contains(word), "{problem}"));
+        };
+        check(Pass::ListenFds, 3, 1, &["descriptor 3", "of an address", "such as 4"]);
+        check(Pass::ListenFds, 4, 2, &["descriptor 4", "such as 5"]);
+        check(Pass::ListenFds, 5, 2, &[]);
+        check(Pass::Descriptors(7), 8, 2, &["such as 9"]);
+        check(Pass::Descriptors(7), 3, 2, &[]);
+        check(Pass::Adopt, 3, 2, &[]);
+        check(Pass::StandardInput, 3, 1, &[]);
+        check(Pass::Adopt, 2, 1, &["from 3 on"]);
+        assert!(Program::new("x").check(9).is_ok());
     }
 }

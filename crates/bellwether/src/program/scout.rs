@@ -149,6 +149,7 @@ fn become_program(program: &Program, channel: &OwnedFd) -> ! {
         listeners: &[],
         notify: None,
         port: None,
+        line: None,
         warden: scout,
         channel,
     };

@@ -184,7 +184,9 @@ impl Server {
     #[must_use]
     pub fn with_program(self, program: Program) -> Pool {
         let (ways, pool) = (program.ways, self.pool_name.clone());
+        let addresses = self.listeners.len();
         let load = move || {
+            program.check(addresses)?;
             let (program, pool) = (program.clone(), pool.clone());
             let body: Body =
                 Box::new(move |post| warden::live(&program, &pool, &std::sync::Arc::new(post)));

@@ -75,24 +75,23 @@ pub(crate) fn survive_exec(numbers: &[RawFd], survive: bool) {
     }
 }
 
-/// Makes copies of descriptors at the numbers from `first` on that survive the next `execve`.
+/// Makes copies of descriptors at these numbers that survive the next `execve`.
 ///
 /// Only for a process that is about to become another program: whatever was at these numbers is
 /// closed, but for `keep`, which may get another number. Returns it as it is now, closed by `execve`.
 pub(crate) fn arrange(
-    sources: &[BorrowedFd<'_>],
-    first: RawFd,
+    sources: &[(BorrowedFd<'_>, RawFd)],
     keep: BorrowedFd<'_>,
 ) -> io::Result<OwnedFd> {
-    let end = first.saturating_add(RawFd::try_from(sources.len()).unwrap_or(RawFd::MAX));
+    let end = sources.iter().map(|(_, number)| number.saturating_add(1)).max().unwrap_or(3);
     // None of the copies lies where another is to go.
     let aside = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, end);
-    let sources = sources.iter().map(|fd| aside(*fd)).collect::<Result<Vec<_>, _>>()?;
+    let copies = sources.iter().map(|(fd, _)| aside(*fd)).collect::<Result<Vec<_>, _>>()?;
     let keep = aside(keep)?;
-    for (source, number) in sources.iter().zip(first..) {
+    for (copy, (_, number)) in copies.iter().zip(sources) {
         // SAFETY: dup2 makes a copy without FD_CLOEXEC and closes what had the number; by the
         // contract nobody in this process relies on that any more.
-        if unsafe { libc::dup2(source.as_raw_fd(), number) } < 0 {
+        if unsafe { libc::dup2(copy.as_raw_fd(), *number) } < 0 {
             return Err(io::Error::last_os_error());
         }
     }

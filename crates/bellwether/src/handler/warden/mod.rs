@@ -8,6 +8,7 @@
 
 mod carrying;
 mod ending;
+mod line;
 mod lines;
 mod notices;
 mod parting;
@@ -33,6 +34,7 @@ use crate::program::readiness::{Waits, how_it_waits};
 use crate::program::{Program, Ready};
 use crate::sys::clock;
 use crate::sys::signal::Signals;
+use line::Line;
 use lines::Lines;
 use notices::{Notice, Notices};
 use parting::Search;
@@ -71,6 +73,8 @@ struct Warden<'a> {
     notices: Option<Notices>,
     /// What passes its lines on, where they get its name.
     lines: Option<Lines>,
+    /// Where it is to end a line when it is ready.
+    line: Option<Line>,
     /// By what the listeners are known in other processes.
     inodes: Vec<u64>,
     /// Where it is to be adopted: what answers its calls.
@@ -166,7 +170,7 @@ impl Warden<'_> {
             Ready::After(time) => {
                 (now.saturating_sub(self.since) >= time).then_some(Evidence::Time)
             }
-            Ready::Notify => None,
+            Ready::Notify | Ready::Descriptor(_) => None,
             Ready::Auto | Ready::Accept => match &self.port {
                 Some(port) => port.found(&family()).map(|_| Evidence::Port),
                 None => self.waits(now),
@@ -224,7 +228,7 @@ impl Warden<'_> {
 
     /// Waits until something happens or it is time for something.
     fn wait(&mut self) {
-        let Some([signals, channel, notices, calls]) = self.poll() else { return };
+        let Some([signals, channel, notices, calls, line]) = self.poll() else { return };
         if calls.intersects(PollFlags::IN | PollFlags::HUP) {
             self.answer_calls();
         }
@@ -233,6 +237,9 @@ impl Warden<'_> {
         }
         if notices.contains(PollFlags::IN) {
             self.hear_notices();
+        }
+        if line.intersects(PollFlags::IN | PollFlags::HUP) {
+            self.hear_the_line();
         }
         if !self.hears && channel.contains(PollFlags::HUP) {
             self.orphaned = Some(clock::now().saturating_add(self.post.orphan_limit));
@@ -245,8 +252,8 @@ impl Warden<'_> {
         }
     }
 
-    /// Returns what happened to signals, channel, notices and calls.
-    fn poll(&self) -> Option<[PollFlags; 4]> {
+    /// Returns what happened to signals, channel, notices, calls and the line.
+    fn poll(&self) -> Option<[PollFlags; 5]> {
         let limit = self.patience().map(|patience| Timespec {
             tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: patience.subsec_nanos().into(),
@@ -256,7 +263,8 @@ impl Warden<'_> {
         let words = if self.hears { PollFlags::IN | PollFlags::RDHUP } else { PollFlags::empty() };
         let notices = self.notices.as_ref().map(AsFd::as_fd);
         let calls = self.adopter.as_ref().map(AsFd::as_fd);
-        let sources = [Some(self.signals.as_fd()), channel, notices, calls];
+        let line = self.line.as_ref().map(AsFd::as_fd);
+        let sources = [Some(self.signals.as_fd()), channel, notices, calls, line];
         let asked = |i: usize| if i == 1 { words } else { PollFlags::IN };
         let mut polled: Vec<PollFd<'_>> = (0..)
             .zip(&sources)

@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal};
 
+use super::line::{Line, Theirs};
 use super::lines::Pipes;
 use super::notices::Notices;
 use super::parting::Search;
@@ -18,7 +19,7 @@ use crate::handler::post::Post;
 use crate::program::adopt::{Adopter, passing};
 use crate::program::launch::{self, Place};
 use crate::program::private_port::PrivatePort;
-use crate::program::{Output, Pass, Program};
+use crate::program::{Output, Pass, Program, Ready};
 use crate::sys::clock;
 use crate::sys::process::{self, Fork};
 use crate::sys::signal::{self, Signals};
@@ -40,9 +41,15 @@ impl<'a> Warden<'a> {
         let signals = Signals::open().map_err(refused)?;
         let port = private_port(program).map_err(refused)?;
         let pipes = pipes(program).map_err(refused)?;
-        let number = port.as_ref().map(PrivatePort::number);
-        let means = Means { notices: notices.as_ref(), port: number, pipes: pipes.as_ref() };
+        let (line, end) = Line::open_for(program).map_err(refused)?.unzip();
+        let means = Means {
+            notices: notices.as_ref(),
+            port: port.as_ref().map(PrivatePort::number),
+            pipes: pipes.as_ref(),
+            end: end.as_ref(),
+        };
         let (main, ours) = fork_program(program, post, &means).map_err(refused)?;
+        drop(end);
         let adopter = match program.ways.pass {
             // Without it there are words instead.
             Pass::Adopt => passing::wait(&ours).map(Adopter::new),
@@ -60,10 +67,8 @@ impl<'a> Warden<'a> {
         let lines = pipes.map(|pipes| pipes.pass_on(&handler, post.seat.slot));
         let lines = lines.transpose().map_err(refused)?;
         // Until more is known.
-        if adopter.is_some() {
-            post.say_why_not("it has opened no address");
-        }
-        port.iter().for_each(|port| post.say_why_not(&nobody_at(port)));
+        let missing = missing(program, port.as_ref());
+        missing.iter().for_each(|missing| post.say_why_not(missing));
         let (stage, since) = (Stage::Starting, clock::now());
         Ok(Self {
             program,
@@ -73,6 +78,7 @@ impl<'a> Warden<'a> {
             signals,
             notices,
             lines,
+            line,
             inodes: post.listeners.iter().filter_map(inode).collect(),
             adopter,
             port,
@@ -94,6 +100,7 @@ struct Means<'a> {
     notices: Option<&'a Notices>,
     port: Option<u16>,
     pipes: Option<&'a Pipes>,
+    end: Option<&'a Theirs>,
 }
 
 /// Makes a process that becomes the program; returns it and the channel that closes when it has.
@@ -119,6 +126,16 @@ fn fork_program(program: &Program, post: &Post, means: &Means<'_>) -> io::Result
 /// A port for a program that is to have one of its own.
 fn private_port(program: &Program) -> io::Result<Option<PrivatePort>> {
     (program.ways.pass == Pass::Port).then(PrivatePort::choose).transpose()
+}
+
+/// What a program that has just been started has not done yet.
+fn missing(program: &Program, port: Option<&PrivatePort>) -> Option<String> {
+    match program.ways.ready {
+        Ready::Notify => Some("it has not said READY=1".into()),
+        Ready::Descriptor(fd) => Some(format!("it has ended no line at descriptor {fd}")),
+        _ if program.ways.pass == Pass::Adopt => Some("it has opened no address".into()),
+        _ => port.map(nobody_at),
+    }
 }
 
 /// What to try where the program does not accept at its private port.
@@ -153,6 +170,7 @@ fn become_program(
         listeners: &post.listeners,
         notify: means.notices.map(Notices::name),
         port: means.port,
+        line: means.end.map(|(end, number)| (end.as_fd(), *number)),
         warden,
         channel: &channel,
     };
