@@ -36,12 +36,13 @@ impl Value for PassWay {
 }
 
 /// By what a program is known to be ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReadyWay(pub(crate) Ready);
 
 impl Value for ReadyWay {
-    const FORM: &'static str = "\"auto\", \"notify\", \"accept\", \"fd:N\" or \"after:TIME\"";
-    const PATTERN: &'static str = "^(auto|notify|accept|fd:[0-9]+|after:.+)$";
+    const FORM: &'static str =
+        "\"auto\", \"notify\", \"accept\", \"http:/PATH\", \"fd:N\" or \"after:TIME\"";
+    const PATTERN: &'static str = "^(auto|notify|accept|http:/[!-~]*|fd:[0-9]+|after:.+)$";
 
     fn read(text: &str) -> Result<Self, String> {
         let not_possible = || format!("`{text}` is not possible; write {}", Self::FORM);
@@ -49,6 +50,11 @@ impl Value for ReadyWay {
             None if text == "auto" => Ok(Self(Ready::Auto)),
             None if text == "notify" => Ok(Self(Ready::Notify)),
             None if text == "accept" => Ok(Self(Ready::Accept)),
+            Some(("http", path))
+                if path.starts_with('/') && path.bytes().all(|it| it.is_ascii_graphic()) =>
+            {
+                Ok(Self(Ready::Http(path.into())))
+            }
             Some(("fd", number)) => match number.parse() {
                 Ok(number) if number >= 3 => Ok(Self(Ready::Descriptor(number))),
                 _ => Err(format!("{}, with N from 3 on", not_possible())),
@@ -139,9 +145,10 @@ mod tests {
         let ready = |text: &str| ReadyWay::read(text).ok().map(|it| it.0);
         assert_eq!(ready("after:2s"), Some(Ready::After(Duration::from_secs(2))));
         assert_eq!(ready("notify"), Some(Ready::Notify));
+        assert_eq!(ready("http:/up?x=a:b"), Some(Ready::Http("/up?x=a:b".into())));
         assert_eq!(ready("fd:4"), Some(Ready::Descriptor(4)));
         assert!(
-            ["after:", "after:x", "never", "fd:2", "fd:", "fd:x", "auto:"]
+            ["after:", "after:x", "never", "fd:2", "fd:", "fd:x", "auto:", "http:", "http:/a b"]
                 .iter()
                 .all(|it| ready(it).is_none())
         );

@@ -44,8 +44,8 @@ pub(crate) struct PoolSettings {
     #[arg(skip)]
     pub(crate) pass: Option<Written<PassWay>>,
 
-    /// By what the program is known to be ready: auto, notify, accept, fd:N or after:TIME [default:
-    /// auto].
+    /// By what the program is known to be ready: auto, notify, accept, http:/PATH, fd:N or
+    /// after:TIME [default: auto].
     #[arg(skip)]
     pub(crate) ready: Option<Written<ReadyWay>>,
 

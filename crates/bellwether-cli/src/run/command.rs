@@ -66,11 +66,12 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "WAY", help_heading = PROGRAM)]
     pass: Option<Written<PassWay>>,
 
-    /// By what the program is known to be ready: auto, notify, accept, fd:N or after:TIME
+    /// By what the program is known to be ready: auto, notify, accept, http:/PATH, fd:N or after:TIME
     /// [default: auto].
     ///
     /// auto: by whatever is seen first. notify: it says so (sd_notify(3)). accept: it waits at an
-    /// address. fd:N: it ends a line at descriptor N (as with s6).
+    /// address. http:/PATH: it has answered that itself, with a status below 400. fd:N: it ends a line
+    /// at descriptor N (as with s6).
     #[arg(long, value_name = "WAY", help_heading = PROGRAM)]
     ready: Option<Written<ReadyWay>>,
 

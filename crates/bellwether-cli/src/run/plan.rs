@@ -193,8 +193,8 @@ impl Plan {
         let environment = prepared.environment.into_iter().chain(own);
         let program = environment.fold(program, |it, (name, value)| it.variable(name, value));
         let program = self.pool.directory.iter().fold(program, |it, folder| it.folder(folder));
-        let ready = match self.pool.ready {
-            Some(Written(ready)) => ready,
+        let ready = match &self.pool.ready {
+            Some(Written(ready)) => ready.clone(),
             None => ReadyWay::read(&found.recipe.ready).map_err(wrong)?,
         };
         let known = match found.recipe.kind {

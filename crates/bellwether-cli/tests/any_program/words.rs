@@ -34,7 +34,7 @@ fn the_journal_tells_by_what_a_program_is_known_to_be_ready() {
         get(address).unwrap();
         let entry = told(&server, "ready", rule);
         let ms = entry["inputs"]["took_ms"].as_f64().unwrap();
-        let expected = format!("ready after {} ms: {words}", ms as u64);
+        let expected = format!("ready after {:.0} ms: {words}", ms.floor());
         assert_eq!(entry["reason"], Value::from(expected), "{entry}");
         stop(server);
     };
@@ -47,6 +47,8 @@ fn the_journal_tells_by_what_a_program_is_known_to_be_ready() {
     let epoll =
         "import select\ne = select.epoll()\ne.register(listener)\ntime.sleep(1)\nserve(listener)";
     check(&format!("{given}{epoll}"), passed, "epoll", "an epoll waits at the address");
+    let port = "it accepts connections at its own port";
+    check("serve(bound(int(os.environ['PO' 'RT'])))", &["--pass", "port"], "port", port);
     let after = &["--pass", "fd:3", "--ready", "after:50ms"];
     check(&format!("{given}serve(listener)"), after, "time", "its time to start is over");
 }
@@ -116,4 +118,118 @@ fn a_descriptor_that_is_closed_says_nothing_and_one_of_an_address_is_refused() {
     check(serves, "fd:9", &["not ready within 0.5 s", "ended no line at descriptor 9"]);
     check(serves, "fd:3", &["descriptor 3", "of an address", "such as 4"]);
     check(serves, "fd:100000000", &["ulimit -n"]);
+}
+
+/// A server of HTTP whose `/up` is answered 503 until it has been asked three times, by each process
+/// for itself; all that is asked is written down.
+const WARMS_UP: &str = r"
+asked = 0
+def answer(connection, head=b''):
+    global asked
+    while not head.endswith(b'\r\n\r\n'):
+        more = connection.recv(65536)
+        if not more: return connection.close()
+        head += more
+    path = head.split(b' ')[1].decode()
+    print(os.getpid(), path, file=sys.stderr, flush=True)
+    asked += path == '/up'
+    status = '503 warming' if path == '/up' and asked < 3 else '200 OK'
+    body = str(os.getpid()) + '\n'
+    head = 'HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n'
+    connection.sendall((head % (status, len(body)) + body).encode())
+    connection.close()
+def warm(listener):
+    while True: answer(listener.accept()[0])
+";
+
+/// How often each process was asked for `/up`.
+fn asked(server: &Run) -> std::collections::BTreeMap<String, usize> {
+    let logs = server.stderr();
+    let asked = logs.lines().filter_map(|line| line.strip_suffix(" /up"));
+    asked.fold(Default::default(), |mut sum, pid| {
+        *sum.entry(pid.to_owned()).or_default() += 1;
+        sum
+    })
+}
+
+#[test]
+fn each_program_has_answered_itself_before_it_is_ready() {
+    let check = |script: &str, flags: &[&str]| {
+        let flags = [&["--handlers", "2", "--ready", "http:/up"], flags].concat();
+        let Some((server, address)) = python(&format!("{WARMS_UP}{script}"), &flags) else {
+            return;
+        };
+        server.wait_ready(2);
+        told(&server, "ready", "http");
+        reload(&server);
+        server.wait_ready(2);
+        get(address).unwrap();
+        // Two before, two after: each was asked until it had said yes itself, the others' not counted.
+        let asked = asked(&server);
+        assert!(asked.len() == 4 && asked.values().all(|times| *times >= 3), "{asked:?}");
+        stop(server);
+    };
+    check("warm(bound(PORT))", &[]);
+    check("warm(bound(int(os.environ['PO' 'RT'])))", &["--pass", "port"]);
+    check("warm(socket.socket(fileno=3))", &["--pass", "fd:3"]);
+    let exclusive = "
+import select
+listener = socket.socket(fileno=3)
+watch = select.epoll()
+watch.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+listener.setblocking(False)
+while watch.poll():
+    try: connection = listener.accept()[0]
+    except BlockingIOError: continue
+    connection.setblocking(True)
+    answer(connection)";
+    check(exclusive, &["--pass", "fd:3"]);
+    let loops = r"
+import select
+listener = socket.socket(fileno=3)
+watch = select.epoll()
+watch.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+listener.setblocking(False)
+heads = {}
+while True:
+    for fd, _ in watch.poll():
+        if fd == 3:
+            try: connection = listener.accept()[0]
+            except BlockingIOError: continue
+            watch.register(connection, select.EPOLLIN)
+            heads[connection.fileno()] = (connection, b'')
+        else:
+            connection, head = heads[fd]
+            head += connection.recv(65536)
+            heads[fd] = (connection, head)
+            if head.endswith(b'\r\n\r\n'): answer(*heads.pop(fd))";
+    check(loops, &["--pass", "fd:3"]);
+}
+
+#[track_caller]
+fn reload(server: &Run) {
+    let mut reload = Command::new(PROGRAM);
+    let told = reload.arg("reload").env("BELLWETHER_RUNTIME_DIR", server.runtime()).output();
+    assert!(told.unwrap().status.success(), "{}", server.logs());
+}
+
+#[test]
+fn what_was_answered_last_is_why_one_never_became_ready() {
+    let check = |script: &str, words: &[&str]| {
+        let flags = ["--handlers", "1", "--ready", "http:/up"];
+        let flags = [&flags[..], &["--boot-timeout", "1s", "--kill-after", "100ms"]].concat();
+        let Some((server, _)) = python(&format!("{WARMS_UP}{script}"), &flags) else { return };
+        for word in words {
+            let said = || server.stderr().contains(word).then_some(());
+            eventually(PATIENCE, &format!("the word {word:?}"), said);
+        }
+        stop(server);
+    };
+    check(
+        "asked = -10**9\nwarm(bound(PORT))",
+        &["not ready within 1 s", "GET /up was answered 503"],
+    );
+    check("bound(PORT)\ntime.sleep(99)", &["GET /up was not asked"]);
+    check("l = bound(PORT)\nc = l.accept()\ntime.sleep(99)", &["GET /up has no answer yet"]);
+    check("l = bound(PORT)\nwhile True:\n c = l.accept()[0]\n c.sendall(b'hi\\n')", &["no HTTP"]);
 }

@@ -21,12 +21,14 @@ pub(crate) enum Evidence {
     Notify,
     /// It ended a line at its descriptor.
     Descriptor,
+    /// It has answered a request of HTTP.
+    Http,
     /// It has run for as long as its owner said.
     Time,
 }
 
 impl Evidence {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Poll,
         Self::Accept,
         Self::Epoll,
@@ -35,6 +37,7 @@ impl Evidence {
         Self::Unseen,
         Self::Notify,
         Self::Descriptor,
+        Self::Http,
         Self::Time,
     ];
 
@@ -54,6 +57,7 @@ impl Evidence {
             Self::Unseen => b'u',
             Self::Notify => b'n',
             Self::Descriptor => b'd',
+            Self::Http => b'h',
             Self::Time => b't',
         }
     }
@@ -69,6 +73,7 @@ impl Evidence {
             Self::Unseen => "unseen",
             Self::Notify => "notify",
             Self::Descriptor => "fd",
+            Self::Http => "http",
             Self::Time => "time",
         }
     }
@@ -85,6 +90,7 @@ impl fmt::Display for Evidence {
             Self::Unseen => "it runs, and nothing more can be seen of it",
             Self::Notify => "it said READY=1",
             Self::Descriptor => "it ended a line at its descriptor",
+            Self::Http => "it answered what it was asked",
             Self::Time => "its time to start is over",
         })
     }

@@ -99,6 +99,11 @@ pub(crate) fn unanswered(entrances: &[Entrance], family: &Family) -> io::Result<
     Ok(take_home(family, &mut open(entrances, inet_diag::connections_closely)?).len())
 }
 
+/// Tells whether a family has this socket.
+pub(crate) fn holds(family: &Family, inode: u64) -> bool {
+    !take_home(family, &mut HashSet::from([inode])).is_empty()
+}
+
 /// Asks for the connections of a port.
 type Ask = fn(AddressFamily, u16) -> io::Result<Vec<Connection>>;
 

@@ -91,7 +91,7 @@ impl Pass {
 }
 
 /// By what a program is known to be ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ready {
     /// Whatever is seen first: it waits at one of the addresses, or says `READY=1`.
@@ -105,6 +105,11 @@ pub enum Ready {
     /// That is the writing end of a pipe. No address may have the same number. To close it says
     /// nothing.
     Descriptor(RawFd),
+    /// It has answered `GET` for this path itself with a status below 400.
+    ///
+    /// It is asked at the first address, or at the port of its own, by HTTP/1.1, as soon as it waits there; what other handlers
+    /// answer does not count.
+    Http(String),
     /// It has run for so long.
     After(Duration),
 }
@@ -153,6 +158,7 @@ pub struct Program {
     pub(crate) output: Output,
     /// How long connections without a request hold up its end.
     pub(crate) idle_patience: Duration,
+    pub(crate) ready: Ready,
     pub(crate) ways: Ways,
 }
 
@@ -160,7 +166,6 @@ pub struct Program {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ways {
     pub(crate) pass: Pass,
-    pub(crate) ready: Ready,
     pub(crate) serves: Serves,
     /// Whether it goes on accepting when it was told to end.
     pub(crate) accepts_late: bool,
@@ -187,9 +192,9 @@ impl Program {
             rights: Rights::default(),
             output: Output::Through,
             idle_patience: Duration::from_secs(2),
+            ready: Ready::Auto,
             ways: Ways {
                 pass: Pass::ListenFds,
-                ready: Ready::Auto,
                 serves: Serves::Auto,
                 accepts_late: false,
                 stop: libc::SIGTERM,
@@ -247,9 +252,16 @@ impl Program {
     }
 
     /// Sets by what it is known to be ready; default [`Ready::Auto`].
+    ///
+    /// ```
+    /// use bellwether::{Program, Ready};
+    ///
+    /// let program = Program::new("gunicorn").ready(Ready::Http("/healthz".into()));
+    /// # assert_ne!(program, Program::new("gunicorn"));
+    /// ```
     #[must_use]
-    pub const fn ready(mut self, ready: Ready) -> Self {
-        self.ways.ready = ready;
+    pub fn ready(mut self, ready: Ready) -> Self {
+        self.ready = ready;
         self
     }
 
@@ -294,26 +306,30 @@ impl Program {
 
     /// Tells whether it can be run at so many addresses, or why not.
     pub(crate) fn check(&self, addresses: usize) -> Result<(), String> {
-        let Ready::Descriptor(number) = self.ways.ready else { return Ok(()) };
+        match &self.ready {
+            Ready::Descriptor(number) => self.check_descriptor(*number, addresses),
+            Ready::Http(path) => check_path(path),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_descriptor(&self, number: RawFd, addresses: usize) -> Result<(), String> {
+        let cannot = format!("it cannot say at descriptor {number} that it is ready");
         if number < launch::FIRST {
-            return Err(format!(
-                "it cannot say at descriptor {number} that it is ready; choose one from 3 on"
-            ));
+            return Err(format!("{cannot}; choose one from 3 on"));
         }
         let first = match self.ways.pass {
             Pass::ListenFds => launch::FIRST,
             Pass::Descriptors(first) => first.max(launch::FIRST),
             Pass::Adopt | Pass::StandardInput | Pass::Port => return Ok(()),
         };
-        let is_taken = (first..).take(addresses).any(|address| address == number);
-        let problem = || {
+        if (first..).take(addresses).any(|address| address == number) {
             let free = (first..).nth(addresses).unwrap_or(RawFd::MAX);
-            format!(
-                "it cannot say at descriptor {number} that it is ready, which is that of an \
-                 address; choose another, such as {free}"
-            )
-        };
-        if is_taken { Err(problem()) } else { Ok(()) }
+            return Err(format!(
+                "{cannot}, which is that of an address; choose another, such as {free}"
+            ));
+        }
+        Ok(())
     }
 
     /// Returns the last part of its path.
@@ -322,6 +338,13 @@ impl Program {
         let path = std::path::Path::new(&self.file);
         path.file_name().unwrap_or_else(|| OsStr::new("?")).to_string_lossy()
     }
+}
+
+/// What would not stay within the first line of a request is no path.
+fn check_path(path: &str) -> Result<(), String> {
+    let is_one = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+    let problem = || format!("`{path}` cannot be asked for; write a path as in `/healthz`");
+    if is_one { Ok(()) } else { Err(problem()) }
 }
 
 #[cfg(test)]
@@ -345,5 +368,14 @@ mod tests {
         check(Pass::StandardInput, 3, 1, &[]);
         check(Pass::Adopt, 2, 1, &["from 3 on"]);
         assert!(Program::new("x").check(9).is_ok());
+    }
+
+    #[test]
+    fn a_path_is_one_word_from_the_root() {
+        for (path, is_one) in [("/", true), ("/up?x=%20", true), ("", false), ("up", false)] {
+            let program = Program::new("x").ready(Ready::Http(path.into()));
+            assert_eq!(program.check(1).is_ok(), is_one, "{path}");
+        }
+        assert!(["/a b", "/a\r\nX: y", "/é", "/\t"].iter().all(|it| check_path(it).is_err()));
     }
 }

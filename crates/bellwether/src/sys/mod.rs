@@ -12,6 +12,7 @@ pub(crate) mod exec;
 pub(crate) mod inet_diag;
 pub(crate) mod memory;
 pub(crate) mod parent;
+pub(crate) mod peer;
 pub(crate) mod poller;
 pub(crate) mod process;
 pub(crate) mod seccomp;

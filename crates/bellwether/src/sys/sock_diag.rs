@@ -49,7 +49,7 @@ pub(super) fn open() -> rustix::io::Result<std::os::fd::OwnedFd> {
 /// Asks for all sockets of a kind and visits what the kernel says of each.
 pub(super) fn dump(question: &[u8], mut visit: impl FnMut(&[u8])) -> io::Result<()> {
     let netlink = open()?;
-    rustix::net::send(&netlink, &request(question)?, SendFlags::empty())?;
+    rustix::net::send(&netlink, &request(question, NLM_F_DUMP)?, SendFlags::empty())?;
     let mut piece = vec![0u8; PIECE];
     let mut seen = 0;
     while seen < MOST {
@@ -69,11 +69,26 @@ pub(super) fn dump(question: &[u8], mut visit: impl FnMut(&[u8])) -> io::Result<
     Ok(())
 }
 
-fn request(question: &[u8]) -> io::Result<Vec<u8>> {
+/// Asks about one socket; `None` when there is no such one.
+pub(super) fn one(question: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let netlink = open()?;
+    rustix::net::send(&netlink, &request(question, 0)?, SendFlags::empty())?;
+    let mut answer = [0; 1024];
+    // The kernel has answered before it returned from the question.
+    let (length, _) = rustix::net::recv(&netlink, &mut answer[..], RecvFlags::DONTWAIT)?;
+    match Messages(answer.get(..length).unwrap_or_default()).next() {
+        Some(Message::Socket(body)) => Ok(Some(body.to_vec())),
+        Some(Message::Error(libc::ENOENT)) => Ok(None),
+        Some(Message::Error(errno)) => Err(io::Error::from_raw_os_error(errno)),
+        Some(Message::Done) | None => Ok(None),
+    }
+}
+
+fn request(question: &[u8], kind: u16) -> io::Result<Vec<u8>> {
     let length = u32::try_from(HEAD + question.len()).map_err(io::Error::other)?;
     let mut request = length.to_ne_bytes().to_vec();
     request.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    request.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    request.extend((NLM_F_REQUEST | kind).to_ne_bytes());
     request.extend([0; 8]); // nlmsg_seq, nlmsg_pid
     request.extend(question);
     Ok(request)

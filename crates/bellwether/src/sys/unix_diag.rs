@@ -15,6 +15,8 @@ const UDIAG_SHOW_NAME: u32 = 0x01;
 const UNIX_DIAG_NAME: u16 = 0;
 const UDIAG_SHOW_VFS: u32 = 0x02;
 const UNIX_DIAG_VFS: u16 = 1;
+const UDIAG_SHOW_PEER: u32 = 0x04;
+const UNIX_DIAG_PEER: u16 = 2;
 const UDIAG_SHOW_RQLEN: u32 = 0x10;
 const UNIX_DIAG_RQLEN: u16 = 4;
 const REQUEST_SIZE: usize = 40;
@@ -25,6 +27,14 @@ const BODY: usize = 16;
 /// What waits at a listening Unix socket and how much may wait: (depth, limit).
 pub(crate) fn queue(listener: impl AsFd) -> io::Result<(u32, u32)> {
     ask(listener, UDIAG_SHOW_RQLEN, UNIX_DIAG_RQLEN)
+}
+
+/// The inode of the socket at the other end of a connection; `None` while nobody has accepted it.
+pub(crate) fn peer(connection: impl AsFd) -> io::Result<Option<u64>> {
+    let answer = answer(connection, UDIAG_SHOW_PEER)?;
+    let peer = answer.get(HEAD + BODY..).and_then(|rest| attribute(rest, UNIX_DIAG_PEER));
+    let inode = peer.and_then(|value| u32_at(value, 0));
+    Ok(inode.filter(|inode| *inode != 0).map(u64::from))
 }
 
 /// The inode (its low 32 bits) of the file that a Unix socket was bound to.

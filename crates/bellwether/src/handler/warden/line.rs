@@ -32,7 +32,7 @@ pub(super) type Theirs = (OwnedFd, RawFd);
 impl Line {
     /// Opens a pipe for a program that is to say so there.
     pub(super) fn open_for(program: &Program) -> io::Result<Option<(Self, Theirs)>> {
-        let Ready::Descriptor(number) = program.ways.ready else { return Ok(None) };
+        let Ready::Descriptor(number) = program.ready else { return Ok(None) };
         let (line, end) = Self::open()?;
         Ok(Some((line, (end, number))))
     }

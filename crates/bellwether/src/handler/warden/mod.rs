@@ -6,12 +6,14 @@
 //! the program, and ends as the program ended. Whatever may take its time (a call that the program
 //! makes, a program that does not end) takes the time of a process that has no other work.
 
+mod asking;
 mod carrying;
 mod ending;
 mod line;
 mod lines;
 mod notices;
 mod parting;
+mod question;
 mod start;
 
 use std::os::fd::AsFd;
@@ -34,6 +36,7 @@ use crate::program::readiness::{Waits, how_it_waits};
 use crate::program::{Program, Ready};
 use crate::sys::clock;
 use crate::sys::signal::Signals;
+use asking::Asking;
 use line::Line;
 use lines::Lines;
 use notices::{Notice, Notices};
@@ -75,6 +78,8 @@ struct Warden<'a> {
     lines: Option<Lines>,
     /// Where it is to end a line when it is ready.
     line: Option<Line>,
+    /// As long as it is to answer that it is ready.
+    asking: Option<Asking>,
     /// By what the listeners are known in other processes.
     inodes: Vec<u64>,
     /// Where it is to be adopted: what answers its calls.
@@ -165,12 +170,13 @@ impl Warden<'_> {
     }
 
     /// Looks for what shows that the program is ready.
-    fn evidence(&self, now: Duration) -> Option<Evidence> {
-        match self.program.ways.ready {
+    fn evidence(&mut self, now: Duration) -> Option<Evidence> {
+        match self.program.ready {
             Ready::After(time) => {
                 (now.saturating_sub(self.since) >= time).then_some(Evidence::Time)
             }
             Ready::Notify | Ready::Descriptor(_) => None,
+            Ready::Http(_) => self.ask(now),
             Ready::Auto | Ready::Accept => match &self.port {
                 Some(port) => port.found(&family()).map(|_| Evidence::Port),
                 None => self.waits(now),
@@ -188,12 +194,12 @@ impl Warden<'_> {
 
     /// Tells whether the word of the program is enough.
     const fn believes(&self) -> bool {
-        matches!(self.program.ways.ready, Ready::Auto | Ready::Notify)
+        matches!(self.program.ready, Ready::Auto | Ready::Notify)
     }
 
     /// Tells whether what is seen of the program is enough.
     const fn sees(&self) -> bool {
-        matches!(self.program.ways.ready, Ready::Auto | Ready::Accept)
+        matches!(self.program.ready, Ready::Auto | Ready::Accept)
     }
 
     /// Looks how the program waits at one of the addresses, as far as can be seen.
@@ -281,7 +287,8 @@ impl Warden<'_> {
         let now = clock::now();
         let look = match self.stage {
             Stage::Starting | Stage::Emptying => {
-                Some((now.saturating_sub(self.since) / 8).clamp(SOON, LATER))
+                let look = (now.saturating_sub(self.since) / 8).clamp(SOON, LATER);
+                Some(self.asking.as_ref().and_then(|it| it.patience(now)).unwrap_or(look))
             }
             Stage::Parting if self.relay.is_some() => Some(SOON),
             Stage::Parting => Some(self.search.pause()),
@@ -352,8 +359,14 @@ impl Warden<'_> {
     fn explain(&mut self, why: String) {
         if self.stage == Stage::Starting && self.seen.len() < 4 && !self.seen.contains(&why) {
             self.seen.push(why);
-            self.post.say_why_not(&self.seen.join(", "));
+            self.say_why_not();
         }
+    }
+
+    fn say_why_not(&self) {
+        let asked = self.asking.as_ref().map(Asking::seen);
+        let all: Vec<_> = self.seen.iter().cloned().chain(asked).collect();
+        self.post.say_why_not(&all.join(", "));
     }
 
     /// The channel has closed: with an order, or because the spawner has died.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal};
 
+use super::asking::Asking;
 use super::line::{Line, Theirs};
 use super::lines::Pipes;
 use super::notices::Notices;
@@ -66,8 +67,10 @@ impl<'a> Warden<'a> {
         // From here on this process has more than one thread, and forks no more.
         let lines = pipes.map(|pipes| pipes.pass_on(&handler, post.seat.slot));
         let lines = lines.transpose().map_err(refused)?;
+        let asking = Asking::of(program, post.listeners.first());
         // Until more is known.
-        let missing = missing(program, port.as_ref());
+        let missing = || missing(program, port.as_ref());
+        let missing = asking.as_ref().map_or_else(missing, |it| Some(it.seen()));
         missing.iter().for_each(|missing| post.say_why_not(missing));
         let (stage, since) = (Stage::Starting, clock::now());
         Ok(Self {
@@ -79,6 +82,7 @@ impl<'a> Warden<'a> {
             notices,
             lines,
             line,
+            asking,
             inodes: post.listeners.iter().filter_map(inode).collect(),
             adopter,
             port,
@@ -130,7 +134,7 @@ fn private_port(program: &Program) -> io::Result<Option<PrivatePort>> {
 
 /// What a program that has just been started has not done yet.
 fn missing(program: &Program, port: Option<&PrivatePort>) -> Option<String> {
-    match program.ways.ready {
+    match program.ready {
         Ready::Notify => Some("it has not said READY=1".into()),
         Ready::Descriptor(fd) => Some(format!("it has ended no line at descriptor {fd}")),
         _ if program.ways.pass == Pass::Adopt => Some("it has opened no address".into()),
