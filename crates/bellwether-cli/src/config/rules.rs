@@ -62,6 +62,7 @@ fn times(pool: &PoolSettings) -> impl Iterator<Item = Option<Problem>> {
         ("canary", pool.canary, zero, DAY),
         ("soft-deadline", pool.soft_deadline, INSTANT, DAY),
         ("hard-deadline", pool.hard_deadline, INSTANT, DAY),
+        ("watchdog", pool.watchdog, INSTANT, DAY),
         ("max-age", pool.max_age, SECOND, YEAR),
     ];
     times.into_iter().map(|(key, time, least, most)| outside(key, time, least, most, time_text))
@@ -127,6 +128,7 @@ fn content(pool: &PoolSettings) -> Option<Problem> {
         ("recipes", pool.recipes.is_some()),
         ("pass", pool.pass.is_some()),
         ("ready", pool.ready.is_some()),
+        ("watchdog", pool.watchdog.is_some()),
         ("kind", pool.kind.is_some()),
         ("stop-signal", pool.stop_signal.is_some()),
         ("directory", pool.directory.is_some()),

@@ -49,6 +49,11 @@ pub(crate) struct PoolSettings {
     #[arg(skip)]
     pub(crate) ready: Option<Written<ReadyWay>>,
 
+    /// For how long the program may be silent once it is ready, which says WATCHDOG=1 (sd_notify(3))
+    /// again and again [default: for ever].
+    #[arg(skip)]
+    pub(crate) watchdog: Option<Time>,
+
     /// How many connections the program serves at a time: auto, serial or concurrent [default: as it
     /// is known, else auto].
     #[arg(skip)]

@@ -1,6 +1,7 @@
 //! `bellwether run`: from a command line to a pool of the programs that it calls.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bellwether::Error;
 use clap::{Arg, Args};
@@ -74,6 +75,13 @@ pub(crate) struct Flags {
     /// at descriptor N (as with s6).
     #[arg(long, value_name = "WAY", help_heading = PROGRAM)]
     ready: Option<Written<ReadyWay>>,
+
+    /// For how long the program may be silent once it is ready [default: for ever].
+    ///
+    /// It is told so by WATCHDOG_USEC and says WATCHDOG=1 (sd_notify(3)) twice as often; else it is
+    /// ended and replaced.
+    #[arg(long, value_name = "TIME", help_heading = PROGRAM)]
+    watchdog: Option<Written<Duration>>,
 
     /// How many connections the program serves at a time: auto, serial or concurrent [default: as
     /// it is known, else auto].
@@ -167,6 +175,7 @@ impl Flags {
             recipes,
             pass,
             ready,
+            watchdog,
             kind,
             stop_signal,
             directory,
@@ -180,6 +189,7 @@ impl Flags {
             recipes,
             pass,
             ready,
+            watchdog,
             kind,
             stop_signal,
             directory,

@@ -197,6 +197,7 @@ impl Plan {
             Some(Written(ready)) => ready.clone(),
             None => ReadyWay::read(&found.recipe.ready).map_err(wrong)?,
         };
+        let program = self.pool.watchdog.iter().fold(program, |it, limit| it.watchdog(limit.0));
         let known = match found.recipe.kind {
             Kind::Serial => Serves::Serial,
             Kind::Concurrent => Serves::Concurrent,

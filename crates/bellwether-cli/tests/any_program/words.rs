@@ -1,5 +1,7 @@
 //! What programs may say of themselves, and by what they are known to be ready.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::process::Command;
 
 use serde_json::Value;
@@ -232,4 +234,106 @@ fn what_was_answered_last_is_why_one_never_became_ready() {
     check("bound(PORT)\ntime.sleep(99)", &["GET /up was not asked"]);
     check("l = bound(PORT)\nc = l.accept()\ntime.sleep(99)", &["GET /up has no answer yet"]);
     check("l = bound(PORT)\nwhile True:\n c = l.accept()[0]\n c.sendall(b'hi\\n')", &["no HTTP"]);
+}
+
+/// Serves, and says that it is alive until `/hang` was asked for.
+const PINGS: &str = r"
+import threading
+def ping():
+    assert os.environ['WATCHDOG_PID'] == str(os.getpid())
+    while alive: say('WATCHDOG=1'); time.sleep(int(os.environ['WATCHDOG_USEC']) / 4e6)
+alive = True
+threading.Thread(target=ping, daemon=True).start()
+listener = bound(PORT)
+while True:
+    connection, _ = listener.accept()
+    alive = alive and b'/hang' not in connection.recv(65536)
+    body = str(os.getpid())
+    connection.sendall(('HTTP/1.0 200 OK\r\n\r\n%s' % body).encode())
+    connection.close()
+";
+
+#[test]
+fn one_that_is_silent_for_too_long_is_ended_and_replaced() {
+    let flags = ["--handlers", "1", "--watchdog", "500ms"];
+    let Some((server, address)) = python(&format!("{SAYS}{PINGS}"), &flags) else { return };
+    server.wait_ready(1);
+    let before = get(address).unwrap();
+    let mut asked = TcpStream::connect(address).unwrap();
+    asked.write_all(b"GET /hang HTTP/1.0\r\n\r\n").unwrap();
+    let exit = told(&server, "exit", "signal");
+    assert_eq!(
+        exit["reason"], "killed by signal 6 (SIGABRT): it did not say WATCHDOG=1 for 0.5 s",
+        "{exit}"
+    );
+    server.wait_ready(1);
+    assert_ne!(get(address).unwrap(), before);
+    assert_eq!(events(&server, "exit").len(), 1, "{}", server.logs());
+    stop(server);
+}
+
+#[test]
+fn one_that_hears_no_abort_is_killed() {
+    let script = "import signal\nsignal.signal(signal.SIGABRT, signal.SIG_IGN)\nserve(bound(PORT))";
+    let Some((server, address)) = python(script, &["--handlers", "1", "--watchdog", "300ms"])
+    else {
+        return;
+    };
+    server.wait_ready(1);
+    get(address).unwrap();
+    eventually(PATIENCE, "its end", || {
+        let exits = events(&server, "exit");
+        let reason = exits.first()?["reason"].as_str()?.to_owned();
+        (reason.contains("SIGKILL") && reason.contains("WATCHDOG=1")).then_some(())
+    });
+    stop(server);
+}
+
+#[test]
+fn one_that_stops_by_itself_finishes_what_it_has_and_is_no_crash() {
+    let script = r"
+listener = bound(PORT)
+connection, _ = listener.accept()
+say('STOPPING=1')
+connection.recv(65536)
+while os.path.exists('wait'): time.sleep(0.01)
+connection.sendall(b'HTTP/1.0 200 OK\r\n\r\nbye')
+connection.close()";
+    let Some((server, address)) = python(&format!("{SAYS}{script}"), &["--handlers", "1"]) else {
+        return;
+    };
+    let wait = server.path("wait");
+    std::fs::write(&wait, "").unwrap();
+    server.wait_ready(1);
+    let first = server.handler_pids();
+    std::thread::scope(|scope| {
+        let answer = scope.spawn(|| get(address));
+        // Another is there before it has ended.
+        eventually(PATIENCE, "another beside it", || {
+            let pids = server.handler_pids();
+            (pids.len() == 2 && pids.contains(&first[0])).then_some(())
+        });
+        std::fs::remove_file(&wait).unwrap();
+        assert_eq!(answer.join().unwrap().unwrap(), "bye");
+    });
+    let exit = told(&server, "exit", "exit");
+    assert_eq!(exit["reason"], "it ended by itself: it said STOPPING=1", "{exit}");
+    assert_eq!(server.pool()["totals"]["crashed"], 0, "{}", server.logs());
+    stop(server);
+}
+
+#[test]
+fn one_handler_is_one_worker_unless_its_owner_says_otherwise() {
+    let check = |flags: &[&str], expected: &str| {
+        let flags = [&["--handlers", "1"], flags].concat();
+        let script = "print('workers', os.environ.get('WEB_CONCURRENCY'), file=sys.stderr)";
+        let Some((server, _)) = python(&format!("{script}\nserve(bound(PORT))"), &flags) else {
+            return;
+        };
+        server.wait_ready(1);
+        assert!(server.stderr().contains(&format!("workers {expected}\n")), "{}", server.logs());
+        stop(server);
+    };
+    check(&[], "1");
+    check(&["-e", "WEB_CONCURRENCY=3"], "3");
 }

@@ -25,6 +25,9 @@ pub(crate) const READY: u8 = b'R';
 /// The byte after which a handler says why it cannot start, up to a byte of zero.
 pub(crate) const NOT_STARTED: u8 = b'E';
 
+/// The byte by which a warden says that its program ends by itself, before the channel closes.
+pub(crate) const ENDS: u8 = b'S';
+
 /// The most bytes that are heard of such words.
 pub(crate) const LAST_WORDS: usize = 512;
 
@@ -169,6 +172,11 @@ impl Post {
         words.extend(why.bytes().filter(|byte| *byte != 0).take(LAST_WORDS - 2));
         words.push(0);
         let _ = rustix::io::write(&self.channel, &words);
+    }
+
+    /// Says that what this handler is the warden of ends by itself: another is to take its place.
+    pub(crate) fn say_that_it_ends(&self) {
+        let _ = rustix::io::write(&self.channel, &[ENDS, 0]);
     }
 
     /// Makes all threads of this handler leave, and lets the spawner see it coming.

@@ -16,8 +16,8 @@ use super::template::{Dowry, Heard, Pattern, Template};
 use crate::balance::Occasion;
 use crate::error::Error;
 use crate::handler::last_will::LastWill;
-use crate::handler::post::{LAST_WORDS, NOT_STARTED, READY};
-use crate::journal::{Entry, Kind};
+use crate::handler::post::{ENDS, LAST_WORDS, NOT_STARTED, READY};
+use crate::journal::{Cause, Entry, Kind};
 use crate::program::evidence::Evidence;
 use crate::scoreboard::telemetry::Snapshot;
 use crate::sys::clock;
@@ -238,12 +238,13 @@ impl Pool {
         let mut said = [0; LAST_WORDS];
         let length = rustix::io::read(channel, &mut said);
         let said = said.get(..length.unwrap_or(0)).unwrap_or_default();
-        let mut ready = None;
+        let (mut ready, mut ends) = (None, false);
         for word in said.split(|byte| *byte == 0) {
             match word.split_first() {
                 Some((&NOT_STARTED, why)) => occupant.last_words = Some(plain(why)),
                 // The rest of longer words may begin with the same letter.
                 Some((&READY, by)) if by.len() <= 1 => ready = Some(by.first().copied()),
+                Some((&ENDS, [])) => ends = true,
                 _ => {}
             }
         }
@@ -268,6 +269,10 @@ impl Pool {
             self.balancing.ask_about(Occasion::Ready);
         } else if hung_up || length == Ok(0) {
             occupant.close_channel(&self.poller);
+            if ends {
+                // It takes nothing more: from now on another is missing.
+                self.slots[index].cause.get_or_insert(Cause::Recycle);
+            }
             self.apply(index, Event::HungUp);
         }
     }

@@ -101,7 +101,8 @@ impl Pool {
         let departure = status.exit_status().and_then(Departure::from_code);
         let left = occupant.dismissed && departure == Some(Departure::Done);
         let words = occupant.last_words.as_ref().map_or_else(String::new, |w| format!(": {w}"));
-        let how = describe(status) + &words;
+        let by_itself = slot.cause == Some(Cause::Recycle) && departure == Some(Departure::Recycle);
+        let how = if by_itself { "it ended by itself".into() } else { describe(status) } + &words;
         let generation = slot.generation;
         let wanted = condemned || left;
         let lied = slot.cause == Some(Cause::Contradiction);

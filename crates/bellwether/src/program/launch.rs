@@ -82,6 +82,13 @@ fn exec(program: &Program, place: &Place<'_>) -> Failure {
     if let Some(socket) = place.notify {
         command.env("NOTIFY_SOCKET", socket);
     }
+    if let Some(limit) = program.watchdog {
+        command.env("WATCHDOG_USEC", limit.as_micros().to_string());
+        // The process stays the same when it becomes the program.
+        command.env("WATCHDOG_PID", std::process::id().to_string());
+    }
+    // One handler is one worker, whatever the machine has and whoever started us was told.
+    command.env("WEB_CONCURRENCY", "1");
     command.env("BELLWETHER_SLOT", place.slot.to_string());
     command.env("BELLWETHER_GENERATION", place.generation.to_string());
     command.env(stray::MARK, place.spawner.to_string());

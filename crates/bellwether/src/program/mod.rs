@@ -159,6 +159,7 @@ pub struct Program {
     /// How long connections without a request hold up its end.
     pub(crate) idle_patience: Duration,
     pub(crate) ready: Ready,
+    pub(crate) watchdog: Option<Duration>,
     pub(crate) ways: Ways,
 }
 
@@ -193,6 +194,7 @@ impl Program {
             output: Output::Through,
             idle_patience: Duration::from_secs(2),
             ready: Ready::Auto,
+            watchdog: None,
             ways: Ways {
                 pass: Pass::ListenFds,
                 serves: Serves::Auto,
@@ -265,6 +267,25 @@ impl Program {
         self
     }
 
+    /// Sets for how long it may be silent once it is ready; default for ever.
+    ///
+    /// It is told so by `WATCHDOG_USEC` and `WATCHDOG_PID`, and says `WATCHDOG=1` more often than that
+    /// (sd_watchdog_enabled(3): twice as often). One that does not is ended (SIGABRT, after a second
+    /// SIGKILL) and replaced.
+    ///
+    /// ```
+    /// use bellwether::Program;
+    /// use std::time::Duration;
+    ///
+    /// let program = Program::new("worker").watchdog(Duration::from_secs(10));
+    /// # assert_ne!(program, Program::new("worker"));
+    /// ```
+    #[must_use]
+    pub const fn watchdog(mut self, limit: Duration) -> Self {
+        self.watchdog = Some(limit);
+        self
+    }
+
     /// Sets how many connections it serves at a time; default [`Serves::Auto`].
     ///
     /// By that the balance judges whether it is busy: with a connection in hand, or by the processor
@@ -306,6 +327,9 @@ impl Program {
 
     /// Tells whether it can be run at so many addresses, or why not.
     pub(crate) fn check(&self, addresses: usize) -> Result<(), String> {
+        if self.watchdog.is_some_and(|limit| limit.is_zero()) {
+            return Err("nobody is never silent; choose a longer time for the watchdog".into());
+        }
         match &self.ready {
             Ready::Descriptor(number) => self.check_descriptor(*number, addresses),
             Ready::Http(path) => check_path(path),

@@ -22,8 +22,10 @@ impl Warden<'_> {
         // Nobody is left who could write more.
         self.lines.iter().for_each(Lines::finish);
         match self.stage {
-            // It was told to end; how it did is its own affair.
-            Stage::Stopping => self.departure,
+            // It was told to end; how it did is its own affair. Who ends by itself is to do it well.
+            Stage::Stopping if self.departure != Departure::Recycle || self.ended_well(status) => {
+                self.departure
+            }
             Stage::Starting if !all_ended && status.exit_status() == Some(0) => {
                 self.post.not_started(&IN_THE_BACKGROUND.into())
             }
@@ -33,7 +35,7 @@ impl Warden<'_> {
                 self.post
                     .not_started(&format!("the program {how} before it was ready{seen}").into())
             }
-            Stage::Serving | Stage::Emptying | Stage::Parting => {
+            Stage::Serving | Stage::Emptying | Stage::Parting | Stage::Stopping => {
                 if let Some(number) = status.terminating_signal() {
                     signal::die_of(number);
                 }

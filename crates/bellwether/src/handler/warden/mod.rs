@@ -15,6 +15,8 @@ mod notices;
 mod parting;
 mod question;
 mod start;
+mod watchdog;
+mod words;
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -39,8 +41,9 @@ use crate::sys::signal::Signals;
 use asking::Asking;
 use line::Line;
 use lines::Lines;
-use notices::{Notice, Notices};
+use notices::Notices;
 use parting::Search;
+use watchdog::Watchdog;
 
 /// How soon it is looked again whether a program is ready, or a buffer empty: at first, and later.
 const SOON: Duration = Duration::from_millis(5);
@@ -80,6 +83,10 @@ struct Warden<'a> {
     line: Option<Line>,
     /// As long as it is to answer that it is ready.
     asking: Option<Asking>,
+    /// Where it is to say again and again that it is alive.
+    watchdog: Option<Watchdog>,
+    /// Where it did not, and was told to leave its memory: when it is killed.
+    aborted: Option<Duration>,
     /// By what the listeners are known in other processes.
     inodes: Vec<u64>,
     /// Where it is to be adopted: what answers its calls.
@@ -151,6 +158,7 @@ impl Warden<'_> {
             self.become_ready(evidence);
         }
         self.mind_the_relay();
+        self.mind_the_watchdog(now);
         if self.stage == Stage::Emptying && !self.requests_wait() {
             self.enter(Stage::Parting);
         }
@@ -187,6 +195,7 @@ impl Warden<'_> {
     fn become_ready(&mut self, evidence: Evidence) {
         if self.stage == Stage::Starting {
             self.enter(Stage::Serving);
+            self.watchdog.iter_mut().for_each(|it| it.hear(self.since));
             self.begin_to_carry();
             self.post.ready_by(evidence);
         }
@@ -295,8 +304,11 @@ impl Warden<'_> {
             Stage::Serving | Stage::Stopping => None,
         };
         let orphaned = self.orphaned.map(|until| until.saturating_sub(now));
+        let watches = matches!(self.stage, Stage::Serving | Stage::Emptying);
+        let silent = self.watchdog.as_ref().filter(|_| watches).map(|it| it.patience(now));
+        let aborted = self.aborted.map(|until| until.saturating_sub(now));
         let carries = self.carries_until.map(|_| SOON);
-        look.into_iter().chain(orphaned).chain(carries).min()
+        look.into_iter().chain(orphaned).chain(carries).chain(aborted.or(silent)).min()
     }
 
     fn hear_signals(&mut self) {
@@ -317,16 +329,6 @@ impl Warden<'_> {
             signal_all(Signal::TERM);
         } else {
             self.stop();
-        }
-    }
-
-    fn hear_notices(&mut self) {
-        let Some(notices) = &self.notices else { return };
-        for notice in notices.heard() {
-            match notice {
-                Notice::Ready if self.believes() => self.become_ready(Evidence::Notify),
-                Notice::Ready | Notice::Stopping => {}
-            }
         }
     }
 

@@ -20,6 +20,10 @@ pub(super) enum Notice {
     Ready,
     /// `STOPPING=1`: it ends by itself.
     Stopping,
+    /// `WATCHDOG=1`: it is alive.
+    Alive,
+    /// `WATCHDOG=trigger`: it is to be ended as if it were not.
+    Stuck,
 }
 
 /// The socket on which a program is heard.
@@ -98,6 +102,8 @@ fn notices(words: &[u8]) -> impl Iterator<Item = Notice> {
     words.split(|byte| *byte == b'\n').filter_map(|line| match line {
         b"READY=1" => Some(Notice::Ready),
         b"STOPPING=1" => Some(Notice::Stopping),
+        b"WATCHDOG=1" => Some(Notice::Alive),
+        b"WATCHDOG=trigger" => Some(Notice::Stuck),
         _ => None,
     })
 }

@@ -113,7 +113,7 @@ fn forbid_to_accept(pid: Pid) {
 }
 
 /// Sends a signal to each of these: to the group we would send it to ourselves, too.
-fn tell(family: &[Pid], signal: Signal) {
+pub(super) fn tell(family: &[Pid], signal: Signal) {
     for pid in family {
         // They are our descendants, and those that have ended are reaped by us or by theirs.
         let _ = rustix::process::kill_process(*pid, signal);

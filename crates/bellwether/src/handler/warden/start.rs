@@ -13,6 +13,7 @@ use super::line::{Line, Theirs};
 use super::lines::Pipes;
 use super::notices::Notices;
 use super::parting::Search;
+use super::watchdog::Watchdog;
 use super::{Stage, Warden};
 use crate::address::Listener;
 use crate::handler::Departure;
@@ -83,6 +84,8 @@ impl<'a> Warden<'a> {
             lines,
             line,
             asking,
+            watchdog: program.watchdog.map(Watchdog::new),
+            aborted: None,
             inodes: post.listeners.iter().filter_map(inode).collect(),
             adopter,
             port,
