@@ -125,6 +125,9 @@ pub struct HandlerStatus {
     pub first_accept_us: Option<u64>,
     /// Whether its telemetry contradicts itself.
     pub corrupt: bool,
+    /// How its program says that it is (`STATUS=` of sd_notify(3)), at most 63 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says: Option<String>,
 }
 
 /// Sums since the server started.

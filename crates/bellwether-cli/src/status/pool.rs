@@ -63,7 +63,8 @@ fn programs(f: &mut fmt::Formatter<'_>, handlers: &[HandlerStatus]) -> fmt::Resu
         writeln!(
             f,
             "{slot:>4} {pid:>7} {generation:>4}  {state:<8} {age:>7} {open:>8}  {processes}{more}"
-        )
+        )?;
+        it.says.iter().try_for_each(|words| writeln!(f, "     {}", clean(words)))
     })
 }
 

@@ -133,7 +133,7 @@ def answer(connection, head=b''):
         if not more: return connection.close()
         head += more
     path = head.split(b' ')[1].decode()
-    print(os.getpid(), path, file=sys.stderr, flush=True)
+    os.write(2, b'%d %s\n' % (os.getpid(), path.encode()))
     asked += path == '/up'
     status = '503 warming' if path == '/up' and asked < 3 else '200 OK'
     body = str(os.getpid()) + '\n'
@@ -158,14 +158,11 @@ fn asked(server: &Run) -> std::collections::BTreeMap<String, usize> {
 fn each_program_has_answered_itself_before_it_is_ready() {
     let check = |script: &str, flags: &[&str]| {
         let flags = [&["--handlers", "2", "--ready", "http:/up"], flags].concat();
-        let Some((server, address)) = python(&format!("{WARMS_UP}{script}"), &flags) else {
-            return;
-        };
+        let Some((server, _)) = python(&format!("{WARMS_UP}{script}"), &flags) else { return };
         server.wait_ready(2);
         told(&server, "ready", "http");
         reload(&server);
         server.wait_ready(2);
-        get(address).unwrap();
         // Two before, two after: each was asked until it had said yes itself, the others' not counted.
         let asked = asked(&server);
         assert!(asked.len() == 4 && asked.values().all(|times| *times >= 3), "{asked:?}");
@@ -336,4 +333,66 @@ fn one_handler_is_one_worker_unless_its_owner_says_otherwise() {
     };
     check(&[], "1");
     check(&["-e", "WEB_CONCURRENCY=3"], "3");
+}
+
+#[test]
+fn what_one_says_that_it_has_in_hand_counts_and_so_do_its_words() {
+    let script = r"
+say('STATUS=warm and ready\nX_BELLWETHER_BUSY=7')
+os.close(os.open('said', os.O_CREAT | os.O_WRONLY))
+while not os.path.exists('go'): time.sleep(0.01)
+say('X_BELLWETHER_BUSY=0')
+serve(listener)";
+    let script = format!("{SAYS}listener = bound(PORT)\n{script}");
+    let Some((server, address)) = python(&script, &["--handlers", "1"]) else { return };
+    server.wait_ready(1);
+    let handler = || server.pool()["handlers"][0].clone();
+    let sees = |open: u64, state: &str| {
+        eventually(PATIENCE, &format!("{open} in hand"), || {
+            (handler()["open"] == open && handler()["state"] == state).then_some(())
+        });
+    };
+    sees(7, "busy");
+    assert_eq!(handler()["says"], "warm and ready");
+    assert_eq!(handler()["corrupt"], false);
+    std::fs::write(server.path("go"), "").unwrap();
+    sees(0, "idle");
+    get(address).unwrap();
+    stop(server);
+}
+
+#[test]
+fn one_that_says_that_it_is_busy_makes_another() {
+    let script = r"
+import threading
+def rest():
+    while not os.path.exists('rest'): time.sleep(0.01)
+    say('X_BELLWETHER_BUSY=0')
+if os.environ['BELLWETHER_SLOT'] == '0':
+    say('X_BELLWETHER_BUSY=1')
+    threading.Thread(target=rest, daemon=True).start()
+serve(bound(PORT))";
+    let balance = ["--balance", "fpm-dynamic:start=1,min=1,max=3"];
+    let flags = [&["--handlers", "1..3", "--kind", "serial"], &balance[..]].concat();
+    let Some((server, _)) = python(&format!("{SAYS}{script}"), &flags) else { return };
+    server.wait_ready(2);
+    assert_eq!(server.pool()["totals"]["in_flight"], 1, "{}", server.logs());
+    std::fs::write(server.path("rest"), "").unwrap();
+    eventually(PATIENCE, "nothing in hand", || {
+        (server.pool()["totals"]["in_flight"] == 0).then_some(())
+    });
+    stop(server);
+}
+
+#[test]
+fn one_that_asks_for_time_to_start_has_it() {
+    let script = r"
+for _ in range(30): say('EXTEND_TIMEOUT_USEC=500000'); time.sleep(0.05)
+serve(bound(PORT))";
+    let flags = ["--handlers", "1", "--boot-timeout", "1s"];
+    let Some((server, address)) = python(&format!("{SAYS}{script}"), &flags) else { return };
+    server.wait_ready(1);
+    assert!(server.stderr().contains("asked for more time"), "{}", server.logs());
+    get(address).unwrap();
+    stop(server);
 }

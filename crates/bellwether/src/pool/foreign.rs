@@ -1,5 +1,5 @@
-//! What programs have in hand, which do not say it themselves: seen from outside, and noted as if
-//! they had said it.
+//! What programs have in hand, of which few say it themselves: seen from outside, and noted as if they
+//! had said it.
 
 use std::time::Duration;
 
@@ -109,8 +109,10 @@ impl Pool {
             let own = |slot: &&mut Slot| slot.pid() == Some(family.leader());
             let Some(slot) = self.slots.iter_mut().find(own) else { continue };
             let Some(occupant) = &mut slot.occupant else { continue };
+            // What it says itself is worth more than what is seen.
+            let open = occupant.telemetry.said_in_hand().unwrap_or(open as u64);
             let busy = usize::from(is_serial && open > 0);
-            occupant.seen = seen(&occupant.seen, open as u64, busy);
+            occupant.seen = seen(&occupant.seen, open, busy);
             occupant.family = family.pids().to_vec();
         }
     }

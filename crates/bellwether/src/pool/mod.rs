@@ -15,6 +15,7 @@ mod decide;
 pub(crate) mod descriptors;
 mod event;
 mod evidence;
+mod extension;
 mod foreign;
 mod fork;
 mod free_memory;
@@ -303,7 +304,8 @@ impl Pool {
     /// A slot's patience has run out, unless an event just before has changed that.
     fn expired(&mut self, slot: usize) {
         let until = self.slots.get(slot).and_then(|slot| slot.until);
-        if until.is_some_and(|until| until <= clock::now()) && !self.may_take_longer(slot) {
+        let is_over = until.is_some_and(|until| until <= clock::now());
+        if is_over && !self.may_take_longer(slot) && !self.grants_more(slot) {
             self.apply(slot, life::Event::Expired);
         }
     }

@@ -163,6 +163,7 @@ impl Pool {
         let (next, action) = step(slot.state, event);
         if next != slot.state || event == Event::Expired {
             slot.state = next;
+            slot.most = None;
             slot.until = next
                 .patience(&self.rules.times)
                 .map(|patience| clock::now().saturating_add(patience));

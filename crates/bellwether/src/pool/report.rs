@@ -141,7 +141,8 @@ fn describe(slot: &Slot, occupant: &Occupant) -> HandlerStatus {
         switches: pid.and_then(process::voluntary_switches).unwrap_or(0),
         accept_errors: seen.accept_errors,
         first_accept_us: seen.first_accept.and_then(|time| u64::try_from(time.as_micros()).ok()),
-        corrupt: occupant.telemetry.snapshot().corrupt,
+        corrupt: !occupant.foreign && occupant.telemetry.snapshot().corrupt,
+        says: occupant.telemetry.said().filter(|_| occupant.foreign),
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Slot {
     pub(crate) unhurried: bool,
     /// When the patience with the state runs out.
     pub(crate) until: Option<Duration>,
+    /// Where its program has asked for more time: until when that may go on.
+    pub(crate) most: Option<Duration>,
     pub(crate) occupant: Option<Occupant>,
     pub(crate) crashes: Backoff,
     /// For handlers of this slot that never became ready, while others do.
@@ -78,6 +80,7 @@ impl Slot {
             cause: None,
             unhurried: false,
             until: None,
+            most: None,
             occupant: None,
             crashes: Backoff::crash(),
             boots: Backoff::boot(),

@@ -37,10 +37,15 @@ impl Mark {
 
     /// The oldest unfinished request has waited or been served since then (ns since boot).
     pub(crate) fn set(&self, since: u64, label: &Label) {
+        self.name(label);
+        self.page[self.since].store(since, Ordering::Release);
+    }
+
+    /// Writes the label alone.
+    pub(super) fn name(&self, label: &Label) {
         if let Some(words) = self.page.get(self.label..self.label + WORDS) {
             label.write(words);
         }
-        self.page[self.since].store(since, Ordering::Release);
     }
 
     /// No request is unfinished.

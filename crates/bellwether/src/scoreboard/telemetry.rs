@@ -19,23 +19,24 @@ use crate::sys::memory::{self, Page, View};
 pub(crate) const MAX_THREADS: usize = 1024;
 
 const LAYOUT: usize = 0;
-const OPEN: usize = 1;
+pub(super) const OPEN: usize = 1;
 const FORKED_AT: usize = 2;
 const FIRST_ACCEPT_AT: usize = 3;
 const ACCEPT_ERRORS: usize = 4;
 const LATE: usize = 5;
 const SHED: usize = 6;
+pub(super) const ASKS_UNTIL: usize = 7;
 const WAITS: usize = 8;
 /// Bucket k counts waits of less than 2^k ms and at least 2^(k-1); bucket 0: less than 1 ms.
 pub(crate) const WAIT_BUCKETS: usize = 24;
-const LINES: usize = WAITS + WAIT_BUCKETS;
+pub(super) const LINES: usize = WAITS + WAIT_BUCKETS;
 
 /// "bell" and the version of this layout.
 const LAYOUT_MARK: u64 = 0x6265_6c6c_0000_0003;
 
 // The words of one thread: one cache line. Each word has one writer: the thread that races, or (for
 // the last four) the thread that serves, where those are two; for SINCE, whoever holds its `Mark`.
-const STATE: usize = 0;
+pub(super) const STATE: usize = 0;
 const WAKEUPS: usize = 1;
 const WINS: usize = 2;
 const LOSSES: usize = 3;
@@ -67,7 +68,7 @@ pub(crate) fn file(threads: usize) -> io::Result<OwnedFd> {
 /// The handler's side: it writes, and forgets.
 #[derive(Clone)]
 pub(crate) struct Telemetry {
-    page: Arc<Page>,
+    pub(super) page: Arc<Page>,
     threads: usize,
 }
 
@@ -198,7 +199,7 @@ fn bucket(waited: Duration) -> usize {
 
 /// The spawner's side: it reads, and believes little.
 pub(crate) struct TelemetryView {
-    view: View,
+    pub(super) view: View,
     threads: usize,
 }
 
@@ -268,8 +269,12 @@ impl TelemetryView {
         let since = |thread| self.view.get(LINES + LINE * thread + SINCE);
         let begun = (0..self.threads).filter(|thread| since(*thread) != 0);
         let oldest = begun.min_by_key(|thread| since(*thread))?;
-        let base = label_at(self.threads, oldest);
-        Some(mark::read(|word| self.view.get(base + word)))
+        Some(self.label(oldest))
+    }
+
+    pub(super) fn label(&self, thread: usize) -> String {
+        let base = label_at(self.threads, thread);
+        mark::read(|word| self.view.get(base + word))
     }
 
     /// Returns when the handler was forked (time since boot), as it says; never in the future.

@@ -87,6 +87,8 @@ struct Warden<'a> {
     watchdog: Option<Watchdog>,
     /// Where it did not, and was told to leave its memory: when it is killed.
     aborted: Option<Duration>,
+    /// How many requests it says that it has in hand, if it does.
+    in_hand: Option<u64>,
     /// By what the listeners are known in other processes.
     inodes: Vec<u64>,
     /// Where it is to be adopted: what answers its calls.

@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{
@@ -14,7 +15,7 @@ use rustix::process::{Pid, getpgid, getpid};
 use crate::program::family::descends;
 
 /// What a program can say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Notice {
     /// `READY=1`: it serves.
     Ready,
@@ -24,6 +25,12 @@ pub(super) enum Notice {
     Alive,
     /// `WATCHDOG=trigger`: it is to be ended as if it were not.
     Stuck,
+    /// `EXTEND_TIMEOUT_USEC=N`: it asks for so much time from now on.
+    Extend(Duration),
+    /// `X_BELLWETHER_BUSY=N`: it has so many requests in hand.
+    Busy(u64),
+    /// `STATUS=TEXT`: how it is, in words.
+    Status(String),
 }
 
 /// The socket on which a program is heard.
@@ -99,12 +106,20 @@ fn is_ours(sender: Pid) -> bool {
 
 /// Reads assignments, one a line; what is not known is for others.
 fn notices(words: &[u8]) -> impl Iterator<Item = Notice> {
-    words.split(|byte| *byte == b'\n').filter_map(|line| match line {
-        b"READY=1" => Some(Notice::Ready),
-        b"STOPPING=1" => Some(Notice::Stopping),
-        b"WATCHDOG=1" => Some(Notice::Alive),
-        b"WATCHDOG=trigger" => Some(Notice::Stuck),
-        _ => None,
+    words.split(|byte| *byte == b'\n').filter_map(|line| {
+        let (name, value) = str::from_utf8(line).ok()?.split_once('=')?;
+        match (name, value) {
+            ("READY", "1") => Some(Notice::Ready),
+            ("STOPPING", "1") => Some(Notice::Stopping),
+            ("WATCHDOG", "1") => Some(Notice::Alive),
+            ("WATCHDOG", "trigger") => Some(Notice::Stuck),
+            ("EXTEND_TIMEOUT_USEC", usec) => {
+                usec.parse().ok().map(Duration::from_micros).map(Notice::Extend)
+            }
+            ("X_BELLWETHER_BUSY", count) => count.parse().ok().map(Notice::Busy),
+            ("STATUS", text) => Some(Notice::Status(text.into())),
+            _ => None,
+        }
     })
 }
 
@@ -130,8 +145,22 @@ mod tests {
         say("STATUS=hello\nREADY=1\n");
         say("X=1");
         say("STOPPING=1");
-        assert_eq!(notices.heard(), [Notice::Ready, Notice::Stopping]);
+        let hello = Notice::Status("hello".into());
+        assert_eq!(notices.heard(), [hello, Notice::Ready, Notice::Stopping]);
         assert_eq!(notices.heard(), []);
-        assert_eq!(super::notices(b"READY=0\nREADY=11\n\xff=\x00").count(), 0);
+    }
+
+    #[test]
+    fn a_word_that_is_not_known_is_passed_over() {
+        let check = |words: &[u8], expected: &[Notice]| {
+            assert_eq!(notices(words).collect::<Vec<_>>(), expected, "{words:?}");
+        };
+        check(b"READY=0\nREADY=11\n\xff=\x00\nREADY\n=\n", &[]);
+        check(b"WATCHDOG=1\n\nWATCHDOG=trigger", &[Notice::Alive, Notice::Stuck]);
+        check(b"X_BELLWETHER_BUSY=3", &[Notice::Busy(3)]);
+        check(b"X_BELLWETHER_BUSY=-3\nX_BELLWETHER_BUSY=99999999999999999999", &[]);
+        check(b"EXTEND_TIMEOUT_USEC=2000000", &[Notice::Extend(Duration::from_secs(2))]);
+        check(b"EXTEND_TIMEOUT_USEC=infinity", &[]);
+        check(b"STATUS=a=b", &[Notice::Status("a=b".into())]);
     }
 }

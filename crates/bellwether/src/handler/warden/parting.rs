@@ -59,7 +59,12 @@ impl Warden<'_> {
         } else {
             // However long that takes: the spawner says when it has been long enough.
             tell(&others, Signal::STOP);
-            if others.iter().all(|pid| has_stopped(*pid)) && self.has_nothing(now) {
+            let has_stopped = others.iter().all(|pid| has_stopped(*pid));
+            // What it has said last counts.
+            self.hear_notices();
+            if self.stage != Stage::Parting {
+                tell(&others, Signal::CONT);
+            } else if has_stopped && self.has_nothing(now) {
                 if self.program.ways.accepts_late {
                     others.iter().for_each(|pid| forbid_to_accept(*pid));
                 }
@@ -87,6 +92,9 @@ impl Warden<'_> {
     }
 
     fn has_nothing(&self, now: Duration) -> bool {
+        if self.in_hand.is_some_and(|count| count > 0) {
+            return false;
+        }
         let all = Family::of(rustix::process::getpid());
         let entrances: Vec<_> = self.post.listeners.iter().flat_map(Entrance::of).collect();
         if now.saturating_sub(self.since) >= self.program.idle_patience {

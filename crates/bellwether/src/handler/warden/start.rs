@@ -86,6 +86,7 @@ impl<'a> Warden<'a> {
             asking,
             watchdog: program.watchdog.map(Watchdog::new),
             aborted: None,
+            in_hand: None,
             inodes: post.listeners.iter().filter_map(inode).collect(),
             adopter,
             port,

@@ -81,7 +81,7 @@ impl Warden<'_> {
         self.post.say_why_not(why);
         self.post.break_up();
         self.hears = false;
-        self.orphaned.get_or_insert(now.saturating_add(self.post.orphan_limit));
+        self.orphaned.get_or_insert_with(|| now.saturating_add(self.post.orphan_limit));
     }
 }
 

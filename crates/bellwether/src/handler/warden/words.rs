@@ -10,6 +10,9 @@ use crate::handler::Departure;
 use crate::program::evidence::Evidence;
 use crate::sys::clock;
 
+/// How many times as long as it was meant to the end of a program may take that ends by itself.
+const MOST_TIMES: u32 = 10;
+
 const SAID_THAT_IT_STOPS: &str = "it said STOPPING=1";
 
 impl Warden<'_> {
@@ -26,6 +29,23 @@ impl Warden<'_> {
             Notice::Stopping => self.let_it_end(now),
             Notice::Alive => self.watchdog.iter_mut().for_each(|it| it.hear(now)),
             Notice::Stuck => self.abort(now, "it said WATCHDOG=trigger"),
+            Notice::Extend(time) => self.ask_for_time(now, time),
+            Notice::Busy(count) => {
+                self.in_hand = Some(count);
+                self.post.telemetry.has_in_hand(count);
+            }
+            Notice::Status(words) => self.post.telemetry.says(&words),
+        }
+    }
+
+    /// The spawner sees it when the time that the program has now is up, and bounds it.
+    fn ask_for_time(&mut self, now: Duration, time: Duration) {
+        let until = now.saturating_add(time);
+        self.post.telemetry.asks_for_time(until);
+        let most = self.since.saturating_add(self.post.orphan_limit * MOST_TIMES);
+        if let Some(end) = self.orphaned.as_mut().filter(|_| self.departure == Departure::Recycle) {
+            // Who ends by itself has to do with us alone.
+            *end = until.min(most).max(*end);
         }
     }
 
