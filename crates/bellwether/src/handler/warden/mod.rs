@@ -9,8 +9,8 @@
 mod asking;
 mod carrying;
 mod ending;
-mod line;
 mod lines;
+mod newline;
 mod notices;
 mod parting;
 mod question;
@@ -39,8 +39,8 @@ use crate::program::{Program, Ready};
 use crate::sys::clock;
 use crate::sys::signal::Signals;
 use asking::Asking;
-use line::Line;
 use lines::Lines;
+use newline::Newline;
 use notices::Notices;
 use parting::Search;
 use watchdog::Watchdog;
@@ -80,7 +80,7 @@ struct Warden<'a> {
     /// What passes its lines on, where they get its name.
     lines: Option<Lines>,
     /// Where it is to end a line when it is ready.
-    line: Option<Line>,
+    newline: Option<Newline>,
     /// As long as it is to answer that it is ready.
     asking: Option<Asking>,
     /// Where it is to say again and again that it is alive.
@@ -256,7 +256,7 @@ impl Warden<'_> {
             self.hear_notices();
         }
         if line.intersects(PollFlags::IN | PollFlags::HUP) {
-            self.hear_the_line();
+            self.hear_the_newline();
         }
         if !self.hears && channel.contains(PollFlags::HUP) {
             self.orphaned = Some(clock::now().saturating_add(self.post.orphan_limit));
@@ -280,7 +280,7 @@ impl Warden<'_> {
         let words = if self.hears { PollFlags::IN | PollFlags::RDHUP } else { PollFlags::empty() };
         let notices = self.notices.as_ref().map(AsFd::as_fd);
         let calls = self.adopter.as_ref().map(AsFd::as_fd);
-        let line = self.line.as_ref().map(AsFd::as_fd);
+        let line = self.newline.as_ref().map(AsFd::as_fd);
         let sources = [Some(self.signals.as_fd()), channel, notices, calls, line];
         let asked = |i: usize| if i == 1 { words } else { PollFlags::IN };
         let mut polled: Vec<PollFd<'_>> = (0..)

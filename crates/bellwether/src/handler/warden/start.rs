@@ -9,8 +9,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal};
 
 use super::asking::Asking;
-use super::line::{Line, Theirs};
 use super::lines::Pipes;
+use super::newline::{Newline, Theirs};
 use super::notices::Notices;
 use super::parting::Search;
 use super::watchdog::Watchdog;
@@ -43,7 +43,7 @@ impl<'a> Warden<'a> {
         let signals = Signals::open().map_err(refused)?;
         let port = private_port(program).map_err(refused)?;
         let pipes = pipes(program).map_err(refused)?;
-        let (line, end) = Line::open_for(program).map_err(refused)?.unzip();
+        let (newline, end) = Newline::open_for(program).map_err(refused)?.unzip();
         let means = Means {
             notices: notices.as_ref(),
             port: port.as_ref().map(PrivatePort::number),
@@ -57,9 +57,7 @@ impl<'a> Warden<'a> {
             Pass::Adopt => passing::wait(&ours).map(Adopter::new),
             _ => None,
         };
-        let mut words = String::new();
-        // The end comes when the program runs.
-        File::from(ours).take(4096).read_to_string(&mut words).map_err(refused)?;
+        let words = last_words(ours).map_err(refused)?;
         if !words.is_empty() {
             process::wait_for(main);
             return Err(words.trim().into());
@@ -70,8 +68,8 @@ impl<'a> Warden<'a> {
         let lines = lines.transpose().map_err(refused)?;
         let asking = Asking::of(program, post.listeners.first());
         // Until more is known.
-        let missing = || missing(program, port.as_ref());
-        let missing = asking.as_ref().map_or_else(missing, |it| Some(it.seen()));
+        let not_asked = asking.as_ref().map(Asking::seen);
+        let missing = not_asked.or_else(|| missing(program, port.as_ref()));
         missing.iter().for_each(|missing| post.say_why_not(missing));
         let (stage, since) = (Stage::Starting, clock::now());
         Ok(Self {
@@ -82,7 +80,7 @@ impl<'a> Warden<'a> {
             signals,
             notices,
             lines,
-            line,
+            newline,
             asking,
             watchdog: program.watchdog.map(Watchdog::new),
             aborted: None,
@@ -129,6 +127,13 @@ fn fork_program(program: &Program, post: &Post, means: &Means<'_>) -> io::Result
             become_program(program, post, means, (own, theirs))
         }
     }
+}
+
+/// What a process says that does not become the program; the end comes when it has.
+fn last_words(channel: OwnedFd) -> io::Result<String> {
+    let mut words = String::new();
+    File::from(channel).take(4096).read_to_string(&mut words)?;
+    Ok(words)
 }
 
 /// A port for a program that is to have one of its own.

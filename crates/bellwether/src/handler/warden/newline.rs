@@ -11,7 +11,7 @@ use crate::program::evidence::Evidence;
 use crate::program::{Program, Ready};
 
 /// The end of a pipe at which a program is heard.
-pub(super) struct Line {
+pub(super) struct Newline {
     pipe: OwnedFd,
 }
 
@@ -21,7 +21,7 @@ pub(super) enum Heard {
     /// Nothing that matters.
     Nothing,
     /// It has ended a line.
-    Newline,
+    Said,
     /// Nobody can say any more.
     End,
 }
@@ -29,7 +29,7 @@ pub(super) enum Heard {
 /// The program's end, and the number that it is to have.
 pub(super) type Theirs = (OwnedFd, RawFd);
 
-impl Line {
+impl Newline {
     /// Opens a pipe for a program that is to say so there.
     pub(super) fn open_for(program: &Program) -> io::Result<Option<(Self, Theirs)>> {
         let Ready::Descriptor(number) = program.ready else { return Ok(None) };
@@ -50,7 +50,7 @@ impl Line {
         let mut words = [0; 4096];
         match rustix::io::read(&self.pipe, &mut words) {
             Ok(0) => Heard::End,
-            Ok(length) if words.iter().take(length).any(|byte| *byte == b'\n') => Heard::Newline,
+            Ok(length) if words.iter().take(length).any(|byte| *byte == b'\n') => Heard::Said,
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Heard::Nothing,
             Err(_) => Heard::End,
         }
@@ -59,19 +59,19 @@ impl Line {
 
 impl Warden<'_> {
     /// Hears whether the program has ended its line; what follows is read lest it blocks.
-    pub(super) fn hear_the_line(&mut self) {
-        match self.line.as_ref().map_or(Heard::Nothing, Line::hear) {
+    pub(super) fn hear_the_newline(&mut self) {
+        match self.newline.as_ref().map_or(Heard::Nothing, Newline::hear) {
             Heard::Nothing => {}
-            Heard::Newline => self.become_ready(Evidence::Descriptor),
+            Heard::Said => self.become_ready(Evidence::Descriptor),
             Heard::End => {
-                self.line = None;
+                self.newline = None;
                 self.explain("it closed the descriptor at which it is to end a line".into());
             }
         }
     }
 }
 
-impl AsFd for Line {
+impl AsFd for Newline {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }
@@ -83,15 +83,15 @@ mod tests {
 
     #[test]
     fn only_a_newline_ends_a_line() {
-        let (line, theirs) = Line::open().unwrap();
+        let (line, theirs) = Newline::open().unwrap();
         let check = |words: &[u8], expected| {
             rustix::io::write(&theirs, words).unwrap();
             assert_eq!(line.hear(), expected, "{words:?}");
         };
         assert_eq!(line.hear(), Heard::Nothing);
         check(b"ready", Heard::Nothing);
-        check(b"\n", Heard::Newline);
-        check(b"and more\nof it", Heard::Newline);
+        check(b"\n", Heard::Said);
+        check(b"and more\nof it", Heard::Said);
         drop(theirs);
         assert_eq!(line.hear(), Heard::End);
     }
