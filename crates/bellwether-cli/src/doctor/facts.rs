@@ -55,7 +55,7 @@ impl Facts {
                     let words = entry.reason.split_once(": ").map_or(&*entry.reason, |it| it.1);
                     self.ready_words = words.into();
                 }
-                Kind::Mend => self.sets_backlog = true,
+                Kind::Mend if entry.rule == "backlog" => self.sets_backlog = true,
                 _ => {}
             }
         }

@@ -17,7 +17,7 @@ impl fmt::Display for Text<'_> {
         writeln!(f, "program     {}", clean(&command.join(" ")))?;
         writeln!(f, "recipe      {}", clean(recipe.strip_prefix("recipe ").unwrap_or(recipe)))?;
         writeln!(f, "address     {}\n", clean(address))?;
-        writeln!(f, "WAY         READY     SEEN BY                         ANSWERED   MEMORY")?;
+        writeln!(f, "WAY         READY     SEEN BY                             ANSWERED   MEMORY")?;
         ways.iter().try_for_each(|it| way(f, it))?;
         f.write_char('\n')?;
         if let Some(facts) = advice::best(ways).and_then(|it| it.facts.as_ref()) {
@@ -42,7 +42,7 @@ fn way(f: &mut fmt::Formatter<'_>, it: &Tried) -> fmt::Result {
             let Facts { ready_ms, ready_words, answered, memory, .. } = facts;
             let ready = format!("{:.2} s", ready_ms / 1000.0);
             let memory = ByteSize(*memory).display().iec().to_string();
-            writeln!(f, "{ready:<9} {ready_words:<31} {answered:>2} of {ASKED} {memory:>10}")
+            writeln!(f, "{ready:<9} {ready_words:<35} {answered:>2} of {ASKED} {memory:>10}")
         }
         (None, problem) => writeln!(f, "no        {}", problem.as_deref().unwrap_or("it ended")),
     }

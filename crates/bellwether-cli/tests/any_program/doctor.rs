@@ -31,6 +31,7 @@ fn check(name: &str, way: &str, serves: &str) {
     let line = findings["recommended"].as_array().unwrap();
     assert!(!line.contains(&"--pass".into()), "{findings:#}");
     let facts = &findings["ways"][0]["facts"];
+    assert_eq!(facts["sets_backlog"], name == "uvicorn", "{findings:#}");
     assert_eq!((&facts["serves"], &facts["stops_well"]), (&serves.into(), &true.into()));
     let speaks_http = !program.behind_nginx;
     assert_eq!(facts["answered"] == 20, speaks_http, "{findings:#}");

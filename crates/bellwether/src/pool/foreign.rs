@@ -36,12 +36,19 @@ pub(super) struct Onlooker {
     /// By what the listeners are known in other processes.
     inodes: Vec<u64>,
     next: Duration,
+    /// Whether it was told that a program sets the backlog of the address that all share.
+    told_of_backlog: bool,
     /// The programs' processes, and when they were counted.
     families: Vec<Family>,
     counted_at: Duration,
 }
 
 impl Onlooker {
+    /// Tells whether it is yet to be told that a program sets the backlog, and takes it as told.
+    pub(super) const fn is_first_backlog(&mut self) -> bool {
+        !std::mem::replace(&mut self.told_of_backlog, true)
+    }
+
     /// The word for how the programs serve.
     pub(super) const fn kind(&self) -> &'static str {
         match self.kind {

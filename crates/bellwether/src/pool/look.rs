@@ -124,6 +124,14 @@ impl Pool {
             let health = self.listeners[i].mend();
             // Programs set the backlog as they like, and mean no harm.
             let usual = self.pattern.program.is_some() && matches!(health, Ok(Health::Mended));
+            if usual && self.onlooker.is_first_backlog() {
+                let address = self.listeners[i].address();
+                let reason = format!(
+                    "{address}: a program has set a backlog of its own; it is put right whenever \
+                     one does"
+                );
+                self.tell(Entry::new(Kind::Mend, "backlog", reason));
+            }
             if !matches!(health, Ok(Health::Good)) && !usual && MENDING.allows() {
                 let address = self.listeners[i].address();
                 tracing::warn!(address, ?health, "somebody changed the shared listener");
