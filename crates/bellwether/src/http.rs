@@ -1,6 +1,8 @@
 //! HTTP/1.1 and HTTP/2 for any tower service, by hyper.
 
 mod reply;
+#[cfg(feature = "tls")]
+mod secure;
 mod shed;
 
 use std::future::Future;
@@ -18,6 +20,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use reply::Reply;
+#[cfg(feature = "tls")]
+use secure::{Opening, Secure};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
 use crate::error::{BoxError, Result};
@@ -64,6 +70,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Where [`Builder::shed`](crate::Builder::shed) is on, a connection that comes out of the buffer too
 /// late is not given to the service: its first request gets 503 with `Retry-After: 1`, and the
 /// connection is closed as soon as the client has that answer.
+///
+/// With [`Builder::tls`](crate::Builder::tls) all of that goes over TLS. A client has 10 s of its 30 s for the
+/// handshake; one that comes too late is closed without one; one that speaks no TLS gets 400.
 ///
 /// Open the address with [`Defer::ON`](crate::Defer::ON): in HTTP the client speaks first.
 ///
@@ -114,18 +123,32 @@ where
     B::Error: Into<BoxError>,
 {
     let terms = Terms { limit: CONNECTIONS, connection_is_request: false, sheds: true };
-    server.gated(terms, move |shift| {
-        let starting = start(shift.clone());
-        async move {
-            let service = starting.await?;
-            let protocol = protocol();
-            Ok(move |connection: Connection| {
-                let service = Counted::new(service.clone(), &shift, &connection);
-                attend(protocol.clone(), connection, service, shift.clone())
-            })
-        }
+    #[cfg(feature = "tls")]
+    let (server, tls) = server.without_tls();
+    server.gated(terms, move || {
+        #[cfg(feature = "tls")]
+        let secure = tls.as_ref().map(Secure::load).transpose()?;
+        #[cfg(not(feature = "tls"))]
+        let secure = None;
+        let start = start.clone();
+        Ok(move |shift: Shift| {
+            let (starting, secure) = (start(shift.clone()), secure.clone());
+            async move {
+                let service = starting.await?;
+                let protocol = protocol();
+                Ok(move |connection: Connection| {
+                    let service = Counted::new(service.clone(), &shift, &connection);
+                    attend(protocol.clone(), connection, service, shift.clone(), secure.clone())
+                })
+            }
+        })
     })
 }
+
+/// Without TLS nobody is.
+#[cfg(not(feature = "tls"))]
+#[derive(Clone)]
+enum Secure {}
 
 fn protocol() -> auto::Builder<TokioExecutor> {
     let mut protocol = auto::Builder::new(TokioExecutor::new());
@@ -139,7 +162,8 @@ async fn attend<V, B>(
     protocol: auto::Builder<TokioExecutor>,
     connection: Connection,
     service: Counted<V>,
-    shift: Shift,
+    mut shift: Shift,
+    secure: Option<Secure>,
 ) where
     V: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     V::Future: Send + 'static,
@@ -148,20 +172,41 @@ async fn attend<V, B>(
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    if connection.is_unwanted() {
-        shed::send_away(protocol, connection, shift).await;
-    } else {
-        talk(protocol, connection, service, shift).await;
+    let unwanted = connection.is_unwanted();
+    let Ok(stream) = Stream::try_from(connection) else { return };
+    match secure {
+        None if unwanted => shed::send_away(protocol, stream, shift, Reply::too_many).await,
+        None => {
+            if speaks(&stream, &mut shift).await {
+                talk(protocol, stream, service, shift, Instant::now() + HEAD_TIMEOUT).await;
+            }
+        }
+        // To say no takes a handshake, which costs more than most requests: it is closed.
+        #[cfg(feature = "tls")]
+        Some(_) if unwanted => {}
+        #[cfg(feature = "tls")]
+        Some(secure) => {
+            let asks_by = Instant::now() + HEAD_TIMEOUT;
+            match secure.open(stream, &mut shift).await {
+                Some(Opening::Secure(it)) => talk(protocol, it, service, shift, asks_by).await,
+                Some(Opening::Plain(it)) => {
+                    shed::send_away(protocol, it, shift, Reply::not_secure).await;
+                }
+                None => {}
+            }
+        }
     }
 }
 
 /// Serves one connection until it ends, or as soon as the shift is over and it allows.
-async fn talk<V, B>(
+async fn talk<I, V, B>(
     protocol: auto::Builder<TokioExecutor>,
-    connection: Connection,
+    stream: I,
     service: Counted<V>,
     mut shift: Shift,
+    asks_by: Instant,
 ) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     V: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     V::Future: Send + 'static,
     V::Error: Into<BoxError>,
@@ -169,16 +214,12 @@ async fn talk<V, B>(
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let Ok(stream) = Stream::try_from(connection) else { return };
-    if !speaks(&stream, &mut shift).await {
-        return;
-    }
     let progress = Arc::clone(&service.progress);
     let service = TowerToHyperService::new(service);
     let talk = protocol.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut talk = std::pin::pin!(talk);
     let silence = async {
-        tokio::time::sleep(HEAD_TIMEOUT).await;
+        tokio::time::sleep_until(asks_by).await;
         if progress.has_asked() {
             std::future::pending::<()>().await;
         }
@@ -189,7 +230,7 @@ async fn talk<V, B>(
             progress.leaving.store(true, Ordering::Relaxed);
             // HTTP/2 has words for it: the client is told which of its requests are served.
             let patience = if progress.is_http_2() { Duration::ZERO } else { last_request(&shift) };
-            match tokio::time::timeout(patience, talk.as_mut()).await {
+            match timeout(patience, talk.as_mut()).await {
                 Ok(result) => result,
                 Err(_) => {
                     talk.as_mut().graceful_shutdown();
@@ -211,13 +252,26 @@ async fn talk<V, B>(
 /// be shut down gracefully: a request that waited in the buffer would be cut. So a leaving
 /// handler, too, gives bytes that are under way a moment to arrive.
 async fn speaks(stream: &Stream, shift: &mut Shift) -> bool {
-    let patient = tokio::time::timeout(HEAD_TIMEOUT, stream.readable());
-    match first_of(patient, shift.over()).await {
-        First::One(arrived) => matches!(arrived, Ok(Ok(()))),
-        First::Other(()) => {
-            matches!(tokio::time::timeout(last_request(shift), stream.readable()).await, Ok(Ok(())))
-        }
+    matches!(patiently(stream.readable(), HEAD_TIMEOUT, patience(shift)).await, Some(Ok(())))
+}
+
+/// Waits so long for what a client begins with, and once the handler leaves no longer than it says.
+async fn patiently<F: Future>(
+    opening: F,
+    limit: Duration,
+    leaving: impl Future<Output = Duration>,
+) -> Option<F::Output> {
+    let mut opening = std::pin::pin!(timeout(limit, opening));
+    match first_of(opening.as_mut(), leaving).await {
+        First::One(begun) => begun.ok(),
+        First::Other(moment) => timeout(moment, opening).await.ok()?.ok(),
     }
+}
+
+/// Waits until the shift is over, and tells how long a client may still take.
+async fn patience(shift: &mut Shift) -> Duration {
+    shift.over().await;
+    last_request(shift)
 }
 
 /// How long to wait for a last request once the shift is over.

@@ -23,7 +23,8 @@
 //! ```
 //!
 //! Blocking handlers need nothing else ([`Server::run`]). With the feature `tokio` there are
-//! asynchronous ones (`Server::run_async`), with `http` any tower service (`http::serve`).
+//! asynchronous ones (`Server::run_async`), with `http` any tower service (`http::serve`), with `tls`
+//! that over TLS (`Builder::tls`).
 //!
 //! The process that calls `run` forks, so it must have one thread at that moment; runtimes,
 //! connections to databases and background threads belong into the handlers
@@ -50,6 +51,8 @@ pub mod simulation;
 mod spawner;
 pub mod status;
 mod sys;
+#[cfg(feature = "tls")]
+mod tls;
 pub mod upgrade;
 
 pub use address::{Address, Defer, Listener, Options};
@@ -65,3 +68,5 @@ pub use server::{Builder, Group, Pool, Server};
 pub use spawner::Stopped;
 pub use spawner::access::{Peer, Role};
 pub use spawner::command::{Answer, Scale, Why};
+#[cfg(feature = "tls")]
+pub use tls::Tls;

@@ -37,10 +37,11 @@ const MAY_USE: &[(&str, &str)] = &[
     ("spawner", "error sys journal status address handler pool"),
     (
         "server",
-        "error sys address buffer notification scoreboard program handler balance pool spawner",
+        "error sys address buffer notification scoreboard program handler balance pool spawner tls",
     ),
-    ("http", "error handler server spawner"),
+    ("http", "error handler server spawner tls"),
     ("remote", "error sys journal status spawner"),
+    ("tls", "error sys"),
     ("upgrade", "spawner"),
 ];
 

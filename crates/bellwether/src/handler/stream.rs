@@ -1,9 +1,12 @@
 //! A connection in the hands of tokio.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "tls")]
+use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -53,6 +56,35 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.readable().await,
             Self::Unix(stream) => stream.readable().await,
+        }
+    }
+}
+
+#[cfg(feature = "http")]
+impl Stream {
+    /// Another descriptor of the same connection.
+    pub(crate) fn twin(&self) -> io::Result<Self> {
+        let fd = self.as_fd().try_clone_to_owned()?;
+        match self {
+            Self::Tcp(_) => TcpStream::from_std(fd.into()).map(Self::Tcp),
+            Self::Unix(_) => UnixStream::from_std(fd.into()).map(Self::Unix),
+        }
+    }
+
+    /// Looks at the first byte that the client has sent and leaves it there; `None`: there is none.
+    #[cfg(feature = "tls")]
+    pub(crate) fn first_byte(&self) -> Option<u8> {
+        let mut first = [0];
+        let (length, _) = recv(self, &mut first, RecvFlags::PEEK | RecvFlags::DONTWAIT).ok()?;
+        (length == 1).then_some(first[0])
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
         }
     }
 }

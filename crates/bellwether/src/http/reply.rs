@@ -13,6 +13,9 @@ use crate::handler::requests::Unfinished;
 
 const TOO_LATE: &str = "the request took too long\n";
 
+#[cfg(feature = "tls")]
+const NOT_SECURE: &str = "this address speaks HTTPS; try https:// in place of http://\n";
+
 const TOO_MANY: &str = "too many requests wait here; try again in a moment\n";
 
 /// The body of a response; its end is the end of its request.
@@ -30,19 +33,25 @@ impl<B> Reply<B> {
 
     /// Answers 503 in place of a service that took too long.
     pub(super) fn too_late(version: Version) -> Response<Self> {
-        Self::unavailable(TOO_LATE, version)
+        Self::ours(StatusCode::SERVICE_UNAVAILABLE, TOO_LATE, version)
+    }
+
+    /// Answers 400 to a client that speaks plain HTTP where TLS is spoken.
+    #[cfg(feature = "tls")]
+    pub(super) fn not_secure(version: Version) -> Response<Self> {
+        Self::ours(StatusCode::BAD_REQUEST, NOT_SECURE, version)
     }
 
     /// Answers 503 to a client whose connection had waited too long in the buffer.
     pub(super) fn too_many(version: Version) -> Response<Self> {
-        let mut response = Self::unavailable(TOO_MANY, version);
+        let mut response = Self::ours(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY, version);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         response
     }
 
-    fn unavailable(text: &'static str, version: Version) -> Response<Self> {
+    fn ours(status: StatusCode, text: &'static str, version: Version) -> Response<Self> {
         let mut response = Response::new(Self::Ours(Bytes::from_static(text.as_bytes())));
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         // HTTP/2 has no such header: there the other requests of the connection go on.

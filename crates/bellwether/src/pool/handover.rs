@@ -24,6 +24,7 @@ use crate::scoreboard::bell::{Bell, BellFiles};
 use crate::scoreboard::telemetry::{Snapshot, TelemetryView};
 use crate::status::Totals;
 use crate::sys::poller::Interest;
+use crate::sys::secret::Secret;
 use crate::sys::{clock, descriptors};
 
 /// A pool as its successor finds it.
@@ -45,6 +46,9 @@ pub(crate) struct PoolState {
     times: Times,
     deadlines: Deadlines,
     bell: [RawFd; 3],
+    /// What its handlers share beyond the life of a program.
+    #[serde(default)]
+    pub(crate) secret: Option<Secret>,
     slots: Vec<SlotState>,
 }
 
@@ -94,6 +98,7 @@ impl Pool {
             times: self.rules.times,
             deadlines: self.rules.deadlines,
             bell: self.bell_files.descriptors(),
+            secret: self.secret.clone(),
             slots: self.slots.iter().filter_map(hand_over).collect(),
         }
     }
@@ -139,6 +144,7 @@ impl Pool {
             bounds: Bounds { min: 0, max: state.slots.len().max(1) },
             balance: Box::new(Fixed::new(0)),
             load: Box::new(|| Err("the pool is not in the configuration any more".into())),
+            secret: state.secret.clone(),
         };
         let mut pool = Self::resume(plan, state)?;
         pool.retire();

@@ -76,6 +76,7 @@ use crate::scoreboard::control::ControlPage;
 use crate::status::Totals;
 use crate::sys::clock;
 use crate::sys::poller::{Interest, Poller};
+use crate::sys::secret::Secret;
 
 /// After so many failures in a row nobody waits for more handlers any longer.
 const PATIENT: u32 = 3;
@@ -89,6 +90,8 @@ pub(crate) struct Plan {
     pub(crate) bounds: Bounds,
     pub(crate) balance: Box<dyn Balance>,
     pub(crate) load: Load,
+    /// From which handlers of all its generations make their keys of session tickets.
+    pub(crate) secret: Option<Secret>,
 }
 
 /// Between which numbers of handlers the balance may choose.
@@ -102,6 +105,7 @@ pub(crate) struct Bounds {
 pub(crate) struct Pool {
     name: String,
     load: Load,
+    secret: Option<Secret>,
     /// What handlers of the current generation have in common.
     pattern: Pattern,
     rules: Rules,
@@ -190,6 +194,7 @@ impl Pool {
         let pool = Self {
             name: plan.name,
             load: plan.load,
+            secret: plan.secret,
             newest: plan.pattern.generation,
             pattern: Pattern { descriptors: limits, ..plan.pattern },
             budget: Budget::per_minute(plan.rules.crash_budget),

@@ -17,6 +17,8 @@ use crate::spawner::access::Access;
 use crate::spawner::change::Way;
 use crate::spawner::handover::or_go_back;
 use crate::sys::descriptors;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// The settings of a server.
 ///
@@ -52,6 +54,8 @@ pub struct Builder {
     pub(super) take_over: bool,
     pub(super) reload_way: Way,
     pub(super) configuration: Option<String>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Tls>,
 }
 
 impl Default for Builder {
@@ -73,6 +77,8 @@ impl Default for Builder {
             take_over: false,
             reload_way: Way::Template,
             configuration: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -155,7 +161,15 @@ impl Builder {
         let name = self.name.clone().unwrap_or_else(|| default_name(&listeners));
         let group = Group::take(&name, self.runtime_dir.clone())?;
         let (pool_name, group) = (name.clone(), Some(group));
-        Ok(Server { settings: self, listeners, name, pool_name, succeeds: false, group })
+        Ok(Server {
+            settings: self,
+            listeners,
+            name,
+            pool_name,
+            succeeds: false,
+            secret: None,
+            group,
+        })
     }
 
     /// Opens the addresses; those that a predecessor has left open are taken out of `kept`.

@@ -87,12 +87,18 @@ impl Group {
     }
 
     pub(super) fn open_named(&self, name: String, settings: Builder) -> Result<Server> {
+        #[cfg(feature = "tls")]
+        let mut settings = settings;
         let mut none = Vec::new();
         let mut place = self.place.borrow_mut();
         let before = match &mut *place {
             Place::Taken(baton) => baton.pools.iter_mut().find(|pool| pool.name == name),
             Place::Own(_) => None,
         };
+        #[cfg(feature = "tls")]
+        if let (Some(tls), Some(pool)) = (&mut settings.tls, &before) {
+            pool.secret.iter().for_each(|secret| tls.go_on_with(secret.clone()));
+        }
         let listeners = match before {
             // What was drained has given its addresses up.
             Some(pool) if pool.closed => Vec::new(),
@@ -101,7 +107,7 @@ impl Group {
         };
         let succeeds = matches!(*place, Place::Taken(_));
         let (name, pool_name) = (self.name.clone(), name);
-        Ok(Server { settings, listeners, name, pool_name, succeeds, group: None })
+        Ok(Server { settings, listeners, name, pool_name, succeeds, secret: None, group: None })
     }
 
     /// Serves with all pools until the process is told to stop.
@@ -145,6 +151,11 @@ impl Group {
             let name = &pool.server.pool_name;
             if pools.iter().take(i).any(|other| other.server.pool_name == *name) {
                 return Err(Error::configure(name, "two pools have this name; rename one"));
+            }
+            #[cfg(feature = "tls")]
+            if pool.server.settings.tls.is_some() {
+                let problem = "its handlers do not speak HTTP, which alone is spoken over TLS here";
+                return Err(Error::configure(format!("tls of {name}"), problem));
             }
         }
         let threads = process::thread_names();

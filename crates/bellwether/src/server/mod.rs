@@ -23,6 +23,9 @@ use crate::notification::Notification;
 use crate::pool::template::Body;
 use crate::program::Program;
 use crate::spawner::Stopped;
+use crate::sys::secret::Secret;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// A server whose addresses are open and whose handlers do not exist yet.
 ///
@@ -49,6 +52,8 @@ pub struct Server {
     name: String,
     pool_name: String,
     succeeds: bool,
+    /// What its handlers share beyond the life of a program.
+    secret: Option<Secret>,
     /// The group of its own, unless it was opened in another.
     group: Option<Group>,
 }
@@ -115,6 +120,21 @@ impl Server {
     #[must_use]
     pub const fn is_successor(&self) -> bool {
         self.succeeds
+    }
+
+    /// Tells whether clients are to speak TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.settings.tls.is_some()
+    }
+
+    /// Hands over how TLS is spoken to whoever sees to it.
+    #[cfg(feature = "tls")]
+    pub(crate) fn without_tls(mut self) -> (Self, Option<Tls>) {
+        let tls = self.settings.tls.take();
+        self.secret = tls.as_ref().map(Tls::secret);
+        (self, tls)
     }
 
     /// Serves with a blocking handler until the process is told to stop.
@@ -244,14 +264,15 @@ impl Server {
         T: Future<Output = ()> + Send + 'static,
     {
         let terms = Terms { limit: limit.max(1), connection_is_request: true, sheds: false };
-        self.gated(terms, start)
+        self.gated(terms, move || Ok(start.clone()))
     }
 
-    /// Becomes a pool of handlers behind gates, on these terms.
+    /// Becomes a pool of handlers behind gates, on these terms; `load` runs in the template.
     #[cfg(feature = "tokio")]
-    pub(crate) fn gated<S, F, H, T>(self, terms: Terms, start: S) -> Pool
+    pub(crate) fn gated<L, S, F, H, T>(self, terms: Terms, load: L) -> Pool
     where
-        S: Fn(Shift) -> F + Clone + Sync + 'static,
+        L: Fn() -> Result<S, BoxError> + 'static,
+        S: Fn(Shift) -> F + Sync + 'static,
         F: Future<Output = Result<H, BoxError>>,
         H: Fn(Connection) -> T + 'static,
         T: Future<Output = ()> + Send + 'static,
@@ -262,7 +283,7 @@ impl Server {
             self,
             manner,
             Box::new(move || {
-                let start = start.clone();
+                let start = load()?;
                 let body: Body =
                     Box::new(move |post| gate::live(&start, &std::sync::Arc::new(post), terms));
                 Ok(body)

@@ -74,6 +74,7 @@ impl Pool {
             bounds: Bounds { min, max },
             balance: Box::new(Budget::new(settings.rule.build(settings.slo))),
             load: self.load,
+            secret: self.server.secret,
         }
     }
 }

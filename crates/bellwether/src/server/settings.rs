@@ -9,6 +9,8 @@ use crate::pool::rules::Amount;
 use crate::scoreboard::control::MAX_SLOTS;
 use crate::spawner::access::{Peer, Role};
 use crate::spawner::change::Way;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 impl Builder {
     /// Lets the number of handlers follow the load, from `min` to `max`, of which `max` is 1 to 4096;
@@ -254,6 +256,16 @@ impl Builder {
     #[must_use]
     pub fn configuration(mut self, text: impl Into<String>) -> Self {
         self.configuration = Some(text.into());
+        self
+    }
+
+    /// Lets HTTP be spoken over TLS, and over nothing else, at all addresses of the server.
+    ///
+    /// For [`http`](crate::http) alone; another pool with it does not run.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod peer;
 pub(crate) mod poller;
 pub(crate) mod process;
 pub(crate) mod seccomp;
+pub(crate) mod secret;
 pub(crate) mod signal;
 pub(crate) mod sock_diag;
 pub(crate) mod socket;
