@@ -21,6 +21,11 @@ mod gates;
 #[path = "shedding/http.rs"]
 mod http;
 
+#[cfg(feature = "tls")]
+#[path = "tls/stage.rs"]
+#[allow(dead_code, reason = "shared with the tests of TLS, each uses a part")]
+mod stage;
+
 use std::time::{Duration, Instant};
 
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! The files of a certificate and its key.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -9,11 +10,12 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 use rustls::InconsistentKeys;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::pem::{Error as PemError, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::sign::{CertifiedKey, SigningKey};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::key::{self, cut};
 use super::names::Certified;
 use crate::error::{Error, Result};
 
@@ -25,6 +27,9 @@ const LARGEST: u64 = 1 << 20;
 /// The accident to catch is a key that was written under an ordinary umask (022, 002), which leaves it to
 /// everybody; that a group reads it is the habit of Debian (`root:ssl-cert`) and never an accident.
 const TOO_MUCH: u32 = 0o027;
+
+const LOCKED: &str = "it has a pass phrase, for which nobody could be asked at a reload; take it \
+                      off with `openssl pkey`";
 
 /// Where a certificate and its key are.
 #[derive(Clone, Debug)]
@@ -81,12 +86,11 @@ impl Pair {
         let file = open(&self.key).map_err(|problem| wrong(&problem))?;
         self.look_who_may(&file)?;
         let text = whole(file).map_err(|problem| wrong(&problem))?;
-        let mut key = match PrivateKeyDer::from_pem_slice(&text) {
-            Ok(key) => key,
-            Err(PemError::NoItemsFound) => {
-                return Err(wrong(&nothing_in(&text, "a private key", "PRIVATE KEY")));
-            }
-            Err(error) => return Err(wrong(&broken(&error))),
+        if cut(&text, "ENCRYPTED").is_some() {
+            return Err(wrong(LOCKED));
+        }
+        let Some(mut key) = key::read(&text).map_err(|error| wrong(&broken(&error)))? else {
+            return Err(wrong(&nothing_in(&text, "a private key", "PRIVATE KEY")));
         };
         let usable = any_supported_type(&key);
         key.zeroize();
@@ -142,21 +146,18 @@ fn whole(file: File) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(text)
 }
 
-fn broken(error: &PemError) -> String {
+fn broken(error: &dyn Display) -> String {
     format!("it is damaged ({error}); copy it anew from where it was made")
 }
 
 /// Says what is there instead of what was looked for.
 fn nothing_in(text: &[u8], wanted: &str, label: &str) -> String {
-    let text = String::from_utf8_lossy(text);
-    let is_there = |label: &str| text.contains(&format!("{label}-----"));
-    let instead = if text.trim().is_empty() {
+    let instead = if text.trim_ascii().is_empty() {
         "it is empty".into()
-    } else if label.starts_with("PRIVATE") && text.contains("ENCRYPTED") {
-        "it has a pass phrase, for which nobody could be asked at a reload; take it off with \
-         `openssl pkey`"
-            .into()
-    } else if is_there("PRIVATE KEY") || is_there("BEGIN CERTIFICATE") {
+    } else if ["PRIVATE KEY-----", "BEGIN CERTIFICATE-----"]
+        .iter()
+        .any(|it| cut(text, it).is_some())
+    {
         format!("it does not hold {wanted}; are certificate and key in the wrong order?")
     } else {
         "it is not PEM".into()

@@ -1,11 +1,12 @@
 //! TLS for what speaks HTTP: certificates from files, by rustls.
 //!
-//! A [`Tls`] knows the files and has looked at them ([`files`], [`expiry`]); it keeps no key. Each
+//! A [`Tls`] knows the files and has looked at them ([`files`], [`key`], [`expiry`]); it keeps no key. Each
 //! template reads them anew and makes of them what its handlers share: certificates by the names
 //! that clients ask for ([`names`]), and tickets that every handler understands ([`tickets`]).
 
 mod expiry;
 mod files;
+mod key;
 mod names;
 mod tickets;
 

@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 use tempfile::TempDir;
 
 use super::*;
+use crate::{Connection, Server};
 
 /// A year, a month and a day.
 type Day = (i32, u8, u8);
@@ -127,6 +128,18 @@ fn a_pipe_that_nobody_writes_is_not_waited_for() {
     let pipe = folder.path("pipe");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
     assert!(folder.tls("pipe", "shop.key").unwrap_err().to_string().contains("it is no file"));
+}
+
+#[test]
+fn what_does_not_speak_http_is_not_run_over_tls() {
+    let folder = Folder::new();
+    let tls = folder.tls("shop.pem", "shop.key").unwrap();
+    let builder = Server::builder().listen("127.0.0.1:0").name("shop").tls(tls);
+    let server = builder.runtime_dir(folder.path("run")).open().unwrap();
+    assert!(server.is_secure());
+    let error = server.run(|connection: Connection| drop(connection)).unwrap_err();
+    assert_eq!(error.exit_code(), 78);
+    assert!(error.to_string().starts_with("tls of shop: "), "{error}");
 }
 
 #[test]

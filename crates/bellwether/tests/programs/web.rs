@@ -1,6 +1,7 @@
 //! A web server whose answers take as long as the client says; for tests.
 //!
-//! `web ADDRESS [handlers=N] [max_requests=N] [soft=MS] [canary=MS] [shed=on] [record=FILE]`. The path
+//! `web ADDRESS [handlers=N] [max_requests=N] [soft=MS] [canary=MS] [shed=on] [record=FILE]
+//! [notification=MODE] [tls=CERTIFICATE,KEY]...`. The path
 //! says what to do: `/stuck` never answers, `/switch` agrees to speak something else from there on, `/echo` answers with the
 //! body of the request, `/extend` does so and takes an hour for it if need be, `/deadline` tells
 //! whether there is one, `/N` is a request of the ledger.
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use bellwether::Tls;
 use bellwether::{Builder, Deadline, Error, Server, Shift, http};
 use bytes::Bytes;
 use http_body::Body;
@@ -80,8 +83,25 @@ fn set(builder: Builder, word: &str) -> Builder {
         Some(("soft", ms)) => builder.soft_deadline(Duration::from_millis(ms.parse().unwrap_or(0))),
         Some(("canary", ms)) => builder.canary(Duration::from_millis(ms.parse().unwrap_or(0))),
         Some(("shed", word)) => builder.shed(word == "on"),
+        Some(("notification", mode)) => builder.notification(mode.parse().unwrap_or_default()),
         _ => builder,
     }
+}
+
+#[cfg(feature = "tls")]
+fn secured(builder: Builder, words: &[String]) -> Result<Builder, Error> {
+    let mut tls: Option<Tls> = None;
+    let files = words.iter().filter_map(|word| word.strip_prefix("tls=")?.split_once(','));
+    for (certificate, key) in files {
+        tls = Some(match tls {
+            Some(tls) => tls.also(certificate, key)?,
+            None => Tls::new(certificate, key)?,
+        });
+    }
+    Ok(match tls {
+        Some(tls) => builder.tls(tls),
+        None => builder,
+    })
 }
 
 fn run() -> Result<(), Error> {
@@ -90,6 +110,8 @@ fn run() -> Result<(), Error> {
     let words: Vec<String> = words.collect();
     let record = words.iter().find_map(|word| word.strip_prefix("record=")).map(PathBuf::from);
     let builder = words.iter().fold(Server::builder().listen(address), |b, word| set(b, word));
+    #[cfg(feature = "tls")]
+    let builder = secured(builder, &words)?;
     http::serve(builder.open()?, move |_: Shift| {
         let record = record.clone();
         let answer = move |request| {

@@ -122,6 +122,24 @@ fn a_client_of_http_2_is_told_to_go_away() {
     finish(run);
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn over_tls_whoever_waited_too_long_is_closed_without_a_handshake() {
+    let shop: (&str, &[&str]) = ("shop", &["shop.example"]);
+    let run = crate::stage::start(&[shop], &["handlers=1", "shed=on"]);
+    let hold = Hold::stop(&run.handler_pids());
+    let mut late = connect(run.socket_addr());
+    late.write_all(&[22]).unwrap(); // a record of a handshake begins
+    all_are_late(&run, 1);
+    hold.release();
+    let mut answer = Vec::new();
+    let _ = late.read_to_end(&mut answer); // closed with something unread: perhaps a reset
+    assert_eq!(answer, b"");
+    assert_shed(&run, 1);
+    end_of_overload(&run, 1);
+    finish(run);
+}
+
 // Frame types and flags of RFC 9113, 6.
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
