@@ -74,7 +74,8 @@ pub(crate) fn show(server: &Server, content: &str, crew: &Crew) {
 
 fn text(server: &Server, content: &str, crew: &Crew) -> String {
     let mut lines = vec![format!("bellwether {} serves {content}", env!("CARGO_PKG_VERSION"))];
-    lines.extend(places(server.listeners()));
+    let scheme = if server.is_secure() { "https" } else { "http" };
+    lines.extend(places(server.listeners(), scheme));
     let (mode, name) = (crew.notification, server.name());
     lines.push(row("handlers", &crew.to_string()));
     // Programs wait as they like.
@@ -90,10 +91,11 @@ fn text(server: &Server, content: &str, crew: &Crew) -> String {
 /// Says where one can connect, a line each.
 pub(crate) fn places<'a>(
     listeners: impl IntoIterator<Item = &'a Listener>,
+    scheme: &str,
 ) -> impl Iterator<Item = String> {
     let labels = std::iter::once("listens at").chain(std::iter::repeat(""));
-    labels.zip(listeners).map(|(label, listener)| {
-        row(label, &format!("{}{}", place(listener.address()), buffer(listener)))
+    labels.zip(listeners).map(move |(label, listener)| {
+        row(label, &format!("{}{}", place(listener.address(), scheme), buffer(listener)))
     })
 }
 
@@ -102,11 +104,13 @@ pub(crate) fn row(label: &str, value: &str) -> String {
 }
 
 /// An address as a browser or a person takes it.
-fn place(address: &str) -> String {
+fn place(address: &str, scheme: &str) -> String {
     let Some(socket) = address.strip_prefix("tcp://") else { return address.into() };
     match socket.rsplit_once(':') {
-        Some(("0.0.0.0" | "[::]", port)) => format!("http://localhost:{port}/ on all interfaces"),
-        _ => format!("http://{socket}/"),
+        Some(("0.0.0.0" | "[::]", port)) => {
+            format!("{scheme}://localhost:{port}/ on all interfaces")
+        }
+        _ => format!("{scheme}://{socket}/"),
     }
 }
 
@@ -121,12 +125,13 @@ mod tests {
 
     #[test]
     fn places_are_what_one_can_open() {
-        let check = |address: &str, expected: &str| assert_eq!(place(address), expected);
+        let check = |address: &str, expected: &str| assert_eq!(place(address, "http"), expected);
         check("tcp://127.0.0.1:8080", "http://127.0.0.1:8080/");
         check("tcp://[::1]:80", "http://[::1]:80/");
         check("tcp://[::]:80", "http://localhost:80/ on all interfaces");
         check("tcp://0.0.0.0:80", "http://localhost:80/ on all interfaces");
         check("unix:/run/x.sock", "unix:/run/x.sock");
+        assert_eq!(place("tcp://[::1]:443", "https"), "https://[::1]:443/");
     }
 
     #[test]

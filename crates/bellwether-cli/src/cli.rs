@@ -50,6 +50,7 @@ Examples:
   bellwether serve
   bellwether serve public --listen :8080 --handlers 8
   bellwether serve public -l '[::1]:80?backlog=512' -l unix:/run/web.sock
+  bellwether serve public -l :443 --tls shop.pem shop.key
   bellwether serve --notification all --name demo
   BELLWETHER_LOG=debug bellwether serve public
 

@@ -10,6 +10,7 @@ use tower::service_fn;
 use crate::banner::{self, Crew};
 use crate::config::rules;
 use crate::config::settings::PoolSettings;
+use crate::config::tls::{Certificate, tls};
 use crate::config::written::{Name, Written};
 use crate::config::{Allow, Config, File, Grant};
 use crate::ending::{CUT, Ending};
@@ -38,6 +39,14 @@ pub(crate) struct Serve {
     /// The directory to serve; without one a welcome page shows who answers.
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
+
+    /// Speak HTTPS with this certificate (PEM, with its chain) and its key, repeatable.
+    ///
+    /// Several are for several names: a client gets the certificate for the one that it asks for,
+    /// else the first. The files are read again at each reload. The key must be for its owner alone
+    /// (chmod 600), or also for its group (640).
+    #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
+    tls: Vec<PathBuf>,
 
     #[command(flatten)]
     pool: PoolSettings,
@@ -112,7 +121,8 @@ pub(crate) fn start(order: &Start) -> Result<(), Ending> {
 impl Serve {
     /// The settings that a file with the same settings would give.
     fn config(&self) -> Config {
-        let pool = PoolSettings { serve: self.directory.clone(), ..self.pool.clone() };
+        let tls = self.tls.chunks_exact(2).map(Certificate::of).collect();
+        let pool = PoolSettings { serve: self.directory.clone(), tls, ..self.pool.clone() };
         self.control.config(pool, &[ADDRESS.into()])
     }
 }
@@ -215,6 +225,10 @@ fn builder(pool: &PoolSettings, name: Option<&Name>) -> Result<Builder> {
         );
     }
     let builder = pool.builder().defer_accept(plan::defer(pool)?);
+    let builder = match tls(&pool.tls)? {
+        Some(tls) => builder.tls(tls),
+        None => builder,
+    };
     Ok(match name {
         Some(Name(name)) => builder.name(name),
         None => builder,
@@ -243,8 +257,9 @@ mod tests {
 
     use super::*;
     use crate::config::SAMPLE;
+    use crate::config::tls::tests::certificate_on_disk;
 
-    const EVERY_FLAG: &str = "serve public --listen :1 --listen unix:/x --handlers 2..8 --balance spare --slo 99.9%<20ms --threads 2 \
+    const EVERY_FLAG: &str = "serve public --tls CERT KEY --listen :1 --listen unix:/x --handlers 2..8 --balance spare --slo 99.9%<20ms --threads 2 \
         --notification some:4 --boot-timeout 2m --announce 1s --stop-grace 5 --kill-after 2s \
         --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
         --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
@@ -256,6 +271,7 @@ mod tests {
         allow = { read = ['gid:33'], operate = ['uid:1000'] }
         [pool.web]
         serve = 'public'
+        tls = [{ cert = 'CERT', key = 'KEY' }]
         listen = [':1', 'unix:/x']
         handlers = '2..8'
         balance = 'spare'
@@ -280,8 +296,15 @@ mod tests {
         shed = false
         crash-budget = 60";
 
+    /// The same text with a certificate and a key that are there.
+    fn with_files(text: &str) -> String {
+        let [cert, key] = certificate_on_disk().each_ref().map(|path| path.to_str().unwrap());
+        text.replace("CERT", cert).replace("KEY", key)
+    }
+
     fn typed(line: &str) -> Serve {
         let command = Serve::augment_args(Command::new("serve"));
+        let line = with_files(line);
         let matches = command.try_get_matches_from(line.split_whitespace()).unwrap();
         Serve::from_arg_matches(&matches).unwrap()
     }
@@ -295,7 +318,8 @@ mod tests {
 
     #[test]
     fn flags_and_file_give_the_same_settings() {
-        let (flags, file) = (typed(EVERY_FLAG).config(), toml::from_str(EVERY_KEY).unwrap());
+        let (flags, file) =
+            (typed(EVERY_FLAG).config(), toml::from_str(&with_files(EVERY_KEY)).unwrap());
         assert_eq!(flags, file);
         assert_eq!(given(&flags), given(&file));
     }

@@ -134,6 +134,8 @@ where
         Ok(move |shift: Shift| {
             let (starting, secure) = (start(shift.clone()), secure.clone());
             async move {
+                #[cfg(feature = "tls")]
+                secure.as_ref().map_or(Ok(()), Secure::warm_up)?;
                 let service = starting.await?;
                 let protocol = protocol();
                 Ok(move |connection: Connection| {

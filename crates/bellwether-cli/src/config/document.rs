@@ -115,13 +115,20 @@ fn value_finding(span: Range<usize>, message: &str) -> Finding {
         );
         return Finding::at(span, format!("unknown key `{unknown}`"), hint);
     }
+    if let ("missing field", [missing]) =
+        (message.split(" `").next().unwrap_or_default(), &names[..])
+    {
+        return Finding::at(span, format!("`{missing}` is missing"), format!("add {missing} here"));
+    }
     if let Some((found, wanted)) = message.split_once(", expected ") {
         let found = found.replace("invalid type: ", "").replace("invalid value: ", "");
         let wanted = match wanted {
             "a sequence" => "a list, as in [\"one\", \"two\"]",
-            "a map" | "struct PoolSettings" | "struct Allow" | "struct Config" => {
-                "a table, as in { key = \"value\" }"
-            }
+            "a map"
+            | "struct PoolSettings"
+            | "struct Certificate"
+            | "struct Allow"
+            | "struct Config" => "a table, as in { key = \"value\" }",
             "a string" | "path string" => "a text between quotes",
             form => form,
         };

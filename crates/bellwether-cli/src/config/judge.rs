@@ -8,6 +8,7 @@ use super::finding::{Finding, Place};
 use super::place::collide;
 use super::rules::{Problem, problems};
 use super::settings::PoolSettings;
+use super::tls::Certificate;
 use super::written::Written;
 use crate::files::Folder;
 use crate::run::identity::Identity;
@@ -28,6 +29,7 @@ pub(crate) fn judge(config: &Config, document: &Document<'_>, complete: bool) ->
         findings.extend(Identity::of(pool).err().map(|it| placed(it, document, path)));
         findings.extend(silence(pool, document, path).filter(|_| complete));
         findings.extend(directory(pool, document, path));
+        findings.extend(certificates(pool, document, path));
     }
     findings.extend(same_addresses(config, document));
     findings
@@ -57,6 +59,22 @@ fn directory(pool: &PoolSettings, document: &Document<'_>, path: [&str; 2]) -> O
     let (problem, hint) = error.split_once("; ").unwrap_or((&error, ""));
     let span = document.value(&[path[0], path[1], "serve"]);
     Some(Finding::at(span, problem.into(), hint.into()))
+}
+
+fn certificates(
+    pool: &PoolSettings,
+    document: &Document<'_>,
+    [table, pool_name]: [&str; 2],
+) -> Vec<Finding> {
+    let list = [table, pool_name, "tls"];
+    let wrong = |(index, it): (usize, &Certificate)| {
+        let error = it.look().err()?.to_string();
+        let (problem, hint) = error.split_once("; ").unwrap_or((&error, ""));
+        Some(Finding::at(document.element(&list, index), problem.into(), hint.into()))
+    };
+    // A program would not be given them anyway.
+    let own = pool.tls.iter().filter(|_| pool.command.is_empty());
+    own.enumerate().filter_map(wrong).collect()
 }
 
 /// Where an address stands in the file, and what it is.

@@ -19,6 +19,7 @@ pub(crate) mod rights;
 pub(crate) mod rules;
 pub(crate) mod settings;
 mod syntax;
+pub(crate) mod tls;
 pub(crate) mod written;
 
 use std::collections::BTreeMap;

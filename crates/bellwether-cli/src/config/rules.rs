@@ -116,6 +116,16 @@ fn impossible(key: &'static str, value: &str, hint: String) -> Problem {
 }
 
 fn content(pool: &PoolSettings) -> Option<Problem> {
+    if !pool.command.is_empty() && !pool.tls.is_empty() {
+        return Some(Problem {
+            keys: vec![
+                ("tls", "these certificates".into()),
+                ("command", "for this program".into()),
+            ],
+            message: "tls: a program speaks TLS itself, or not at all".into(),
+            hint: "leave out tls, and give the certificates to the program".into(),
+        });
+    }
     if !pool.command.is_empty() {
         return pool.serve.as_ref().map(|_| Problem {
             keys: vec![("serve", "these files".into()), ("command", "or this program".into())],
@@ -276,6 +286,8 @@ mod tests {
         check("max-surge = 0", &["max-surge"], "at least 1");
         let content = ["serve", "command"];
         check("serve = 'public'\ncommand = ['php-cgi']", &content, "two pools");
+        let both = "command = ['php-cgi']\ntls = [{ cert = 'a', key = 'b' }]";
+        check(both, &["tls", "command"], "to the program");
         check("kind = 'serial'", &["kind"], "add command");
         check("user = 'root'", &["user"], "add command");
         let unit = "command = ['php-cgi']\nlimits = { core = '1MiB', nofile = '1k' }";

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::place::resolved;
 use super::program::{KindOf, LogWay, PassWay, ReadyWay, StopSignal};
 use super::rights::{Account, Limited, Range};
+use super::tls::Certificate;
 use super::written::{Handlers, Percent, Switch, Written};
 
 type Time = Written<Duration>;
@@ -94,6 +95,11 @@ pub(crate) struct PoolSettings {
     /// Whether the program is kept from getting more privileges than it starts with [default: false].
     #[arg(skip)]
     pub(crate) no_new_privileges: Option<Written<Switch>>,
+
+    /// The certificates by which HTTPS is spoken, each with its key; the first is for clients that
+    /// ask for a name of none.
+    #[arg(skip)]
+    pub(crate) tls: Vec<Certificate>,
 
     /// Where to listen, repeatable.
     ///
@@ -264,6 +270,7 @@ impl PoolSettings {
     /// Takes relative paths as ones from this folder.
     pub(crate) fn resolve(&mut self, folder: &Path) {
         self.serve = self.serve.take().map(|path| folder.join(path));
+        self.tls.iter_mut().for_each(|it| it.resolve(folder));
         self.recipes = self.recipes.take().map(|path| folder.join(path));
         self.directory = self.directory.take().map(|path| folder.join(path));
         self.listen.iter_mut().for_each(|it| it.0 = resolved(&it.0, folder));

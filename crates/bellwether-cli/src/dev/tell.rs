@@ -23,7 +23,7 @@ enum Colour {
 pub(super) fn begin(command: &[String], listeners: &[&Listener], watch: &Watch, folder: &Path) {
     let command = command.join(" ");
     let mut lines = vec![format!("bellwether {} develops {command}", env!("CARGO_PKG_VERSION"))];
-    lines.extend(places(listeners.iter().copied()));
+    lines.extend(places(listeners.iter().copied(), "http"));
     lines.push(row("watches", &watched(watch.roots(), watch.folders(), folder)));
     lines.push(row("restarts", "when a file has changed; requests wait, and get the new code"));
     lines.push(row("stop", "Ctrl-C finishes running requests, twice ends them at once"));

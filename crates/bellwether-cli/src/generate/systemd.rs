@@ -1,6 +1,8 @@
 //! systemd units for a configuration file: a hardened service, and a socket for each pool.
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -96,7 +98,10 @@ fn service(name: &str, config: &Config, sockets: &[&str], program: &Path, file: 
     let at_home =
         |path: &Path| ["/home", "/root", "/run/user"].iter().any(|it| path.starts_with(it));
     let served = pools.iter().filter_map(|pool| pool.serve.as_deref());
-    let home = if served.chain([program, file]).any(at_home) { "read-only" } else { "yes" };
+    let secrets = pools.iter().flat_map(|pool| &pool.tls);
+    let secrets = secrets.flat_map(|it| [it.cert.as_path(), &it.key]);
+    let home =
+        if served.chain(secrets).chain([program, file]).any(at_home) { "read-only" } else { "yes" };
     let after: String = sockets.iter().map(|it| format!(" {it}")).collect();
     let requires = sockets.iter().map(|it| format!("Requires={it}\n")).collect::<String>();
     let facts = [
@@ -110,6 +115,7 @@ fn service(name: &str, config: &Config, sockets: &[&str], program: &Path, file: 
         ("@home@", home.into()),
         ("@writable@", writable(&pools)),
         ("@users@", users.into()),
+        ("@groups@", groups(&pools)),
         ("@capabilities@", capabilities.into()),
     ];
     let template = include_str!("service.ini").to_owned();
@@ -141,6 +147,14 @@ fn needs_privilege(address: &Address) -> bool {
     let text = place(address);
     let port = text.strip_prefix("tcp://").and_then(|socket| socket.rsplit_once(':'));
     port.is_some_and(|(_, port)| port.parse().is_ok_and(|port: u16| (1..1024).contains(&port)))
+}
+
+/// The groups by which a user of no other rights may read the keys of TLS.
+fn groups(pools: &[&PoolSettings]) -> String {
+    let keys = pools.iter().flat_map(|pool| &pool.tls).filter_map(|it| it.key.metadata().ok());
+    let by_group = keys.filter(|key| key.mode() & 0o040 != 0 && key.gid() != 0);
+    let groups: BTreeSet<_> = by_group.map(|key| key.gid()).collect();
+    groups.iter().map(|group| format!("SupplementaryGroups={group}\n")).collect()
 }
 
 /// The folders in which socket files are made.

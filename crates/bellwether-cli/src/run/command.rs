@@ -29,6 +29,10 @@ pub(crate) struct Run {
     #[command(flatten)]
     program: Flags,
 
+    /// Only to say why not.
+    #[arg(long, hide = true, value_parser = no_tls)]
+    tls: Option<String>,
+
     #[command(flatten)]
     control: Control,
 
@@ -116,6 +120,11 @@ pub(crate) struct Flags {
 }
 
 const PROGRAM: &str = "Program";
+
+fn no_tls(_: &str) -> Result<String, String> {
+    let way = "give the certificate to the program, in its own arguments behind `--`";
+    Err(format!("a program speaks TLS itself, or not at all; {way}"))
+}
 
 pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

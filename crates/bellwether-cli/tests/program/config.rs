@@ -102,6 +102,15 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ("[pool.web]\ncommand = ['x']\nthreads = 2", "4:11", &["no effect on a program", "handlers"]),
     ("[pool.web]\ncommand = ['x']\nshed = true", "4:8", &["no effect on a program", "MIN..MAX"]),
     ("[pool.web]\nlog = 'prefix'", "3:7", &["no program", "add command"]),
+    ("[pool.web]\ntls = 'shop.pem'", "3:7", &["string \"shop.pem\"", "a list"]),
+    ("[pool.web]\ntls = [{ cert = 'a.pem' }]", "3:8", &["`key` is missing", "add key"]),
+    ("[pool.web]\ntls = [{ cert = 'a', kee = 'b' }]", "3:22", &["`kee`", "did you mean `key`?"]),
+    ("[pool.web]\ntls = [{ cert = 'no.pem', key = 'no.key' }]", "3:8", &["no.pem", "No such file"]),
+    (
+        "[pool.web]\ncommand = ['true']\ntls = [{ cert = 'a', key = 'b' }]",
+        "4:7",
+        &["a program speaks TLS itself", "leave out tls"],
+    ),
     ("[pool.web]\nserve = 'no/such/place'", "3:9", &["No such file", "give the path"]),
 ];
 

@@ -1,12 +1,14 @@
 //! What the program makes of what it knows about itself.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::https::{certify_as, set_mode};
 use crate::stage::{PROGRAM, has, text};
 
 /// Runs `bellwether generate` in a folder of its own.
@@ -55,6 +57,7 @@ fn full_sample(folder: &TempDir) -> String {
 fn the_sample_passes_check_with_and_without_its_comments() {
     let folder = folder();
     let full = full_sample(&folder);
+    ["shop", "blog"].iter().for_each(|name| certify_as(folder.path(), name));
     assert!(full.contains("\nmax-memory = \"512MiB\"\n"), "{full}");
     for sample in [generate(&folder, &["config"]), full] {
         fs::write(folder.path().join("bellwether.toml"), sample).unwrap();
@@ -192,6 +195,25 @@ fn a_service_has_the_times_and_rights_that_its_file_needs() {
     );
     assert!(!unit.contains("PrivateUsers=yes"), "the capability would be worth nothing");
     assert!(unit.lines().all(|line| line.starts_with('#') || !line.contains("@name")), "{unit}");
+}
+
+#[test]
+fn a_service_has_the_group_that_may_read_the_key() {
+    let folder = folder();
+    certify_as(folder.path(), "shop");
+    let key = folder.path().join("shop.key");
+    if chown(&key, None, Some(4242)).is_err() {
+        return println!("SKIPPED: only root gives a file to any group");
+    }
+    let pool = "[pool.web]\nlisten = [':1']\ntls = [{ cert = 'shop.pem', key = 'shop.key' }]\n";
+    fs::write(folder.path().join("bellwether.toml"), pool).unwrap();
+    let check = |mode: u32, expected: bool| {
+        set_mode(&key, mode);
+        let unit = generate(&folder, &["systemd"]);
+        assert_eq!(unit.contains("\nSupplementaryGroups=4242\n"), expected, "{mode:o}");
+    };
+    check(0o640, true);
+    check(0o600, false);
 }
 
 #[test]

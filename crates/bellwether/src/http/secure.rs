@@ -33,6 +33,14 @@ impl Secure {
         Ok(Self(tls.load()?.into()))
     }
 
+    /// Seeds the random numbers of this thread, before its handler is ready.
+    ///
+    /// AWS-LC does that anew in each process and takes some 30 ms for it (it measures jitter of
+    /// the processor beside what the kernel gives); the first client would wait for that.
+    pub(super) fn warm_up(&self) -> Result<(), BoxError> {
+        aws_lc_rs::rand::fill(&mut [0]).map_err(|_| "there are no random numbers".into())
+    }
+
     /// Shakes hands with a client; `None` when it is gone, does not know how, or takes too long.
     ///
     /// A handler that leaves waits no longer for it than for the head of a request.

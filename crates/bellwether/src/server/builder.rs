@@ -185,6 +185,8 @@ impl Builder {
         let defaults = Defaults { defer_accept: self.defer_accept, take_over: self.take_over };
         let listeners = open_all(&addresses, defaults, kept)?;
         listeners.iter().for_each(warn_of_clipping);
+        #[cfg(feature = "tls")]
+        self.tls.iter().for_each(Tls::warn);
         Ok(listeners)
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -125,7 +125,7 @@ impl Pair {
 fn open(path: &Path) -> Result<File, String> {
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
-    let file = file.map_err(|error| format!("it cannot be read: {error}"))?;
+    let file = file.map_err(|error| unreadable(&error))?;
     if file.metadata().is_ok_and(|it| it.is_file()) {
         Ok(file)
     } else {
@@ -139,11 +139,20 @@ fn whole(file: File) -> Result<Zeroizing<Vec<u8>>, String> {
     let capacity = usize::try_from(length.min(LARGEST)).unwrap_or(0) + 1;
     let mut text = Zeroizing::new(Vec::with_capacity(capacity));
     let read = file.take(LARGEST).read_to_end(&mut text);
-    read.map_err(|error| format!("it cannot be read: {error}"))?;
+    read.map_err(|error| unreadable(&error))?;
     if text.len() as u64 >= LARGEST {
         return Err(format!("it is larger than {LARGEST} bytes; is it the right file?"));
     }
     Ok(text)
+}
+
+fn unreadable(error: &std::io::Error) -> String {
+    let user = rustix::process::geteuid().as_raw();
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied => format!("let the user of the server (uid {user}) read it"),
+        _ => "give the path of a PEM file".into(),
+    };
+    format!("it cannot be read: {error}; {hint}")
 }
 
 fn broken(error: &dyn Display) -> String {

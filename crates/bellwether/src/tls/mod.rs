@@ -57,14 +57,15 @@ pub struct Tls {
     pairs: Vec<Pair>,
     /// From which the keys of tickets are made.
     secret: Secret,
-    /// What has been said about the certificates already.
+    /// What is to be said about the certificates when the server is opened, and not again.
     warnings: Vec<String>,
 }
 
 impl Tls {
     /// Reads a certificate with its chain, and its key.
     ///
-    /// A certificate that has expired, or is not valid yet, is a warning in the log.
+    /// A certificate that has expired, or is not valid yet, is a warning in the log when the server
+    /// is opened or reloaded.
     ///
     /// # Errors
     /// [`Error::Configure`], naming the file, when one cannot be read or holds something else, when
@@ -82,11 +83,14 @@ impl Tls {
     /// As [`Tls::new`].
     pub fn also(mut self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self> {
         let pair = Pair::at(certificate.as_ref(), key.as_ref())?;
-        let warning = warning(&pair, &pair.read()?);
-        warning.iter().for_each(|warning| tracing::warn!("{warning}"));
-        self.warnings.extend(warning);
+        self.warnings.extend(warning(&pair, &pair.read()?));
         self.pairs.push(pair);
         Ok(self)
+    }
+
+    /// Says what clients may dislike.
+    pub(crate) fn warn(&self) {
+        self.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     }
 
     /// Reads all files anew, for the handlers to come.
