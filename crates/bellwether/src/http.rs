@@ -1,5 +1,6 @@
 //! HTTP/1.1 and HTTP/2 for any tower service, by hyper.
 
+mod patience;
 mod reply;
 #[cfg(feature = "tls")]
 mod secure;
@@ -19,6 +20,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use patience::{First, first_of, last_request, patience, patiently};
 use reply::Reply;
 #[cfg(feature = "tls")]
 use secure::{Opening, Secure};
@@ -38,15 +40,6 @@ pub const CONNECTIONS: usize = 1024;
 
 /// How long a client may take for the head of a request, the first one included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long a handler that leaves, while others serve on, waits for one more request over a
-/// connection that is kept alive, to say with its answer that it was the last.
-///
-/// Closed at once, the connection would cut a request that is under way.
-const LAST_REQUEST: Duration = Duration::from_secs(5);
-
-/// The same when the whole server stops.
-const LAST_REQUEST_AT_STOP: Duration = Duration::from_millis(250);
 
 /// How often an HTTP/2 client that says nothing is asked whether it is there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -135,7 +128,9 @@ where
             let (starting, secure) = (start(shift.clone()), secure.clone());
             async move {
                 #[cfg(feature = "tls")]
-                secure.as_ref().map_or(Ok(()), Secure::warm_up)?;
+                if secure.is_some() {
+                    Secure::warm_up()?;
+                }
                 let service = starting.await?;
                 let protocol = protocol();
                 Ok(move |connection: Connection| {
@@ -255,45 +250,6 @@ async fn talk<I, V, B>(
 /// handler, too, gives bytes that are under way a moment to arrive.
 async fn speaks(stream: &Stream, shift: &mut Shift) -> bool {
     matches!(patiently(stream.readable(), HEAD_TIMEOUT, patience(shift)).await, Some(Ok(())))
-}
-
-/// Waits so long for what a client begins with, and once the handler leaves no longer than it says.
-async fn patiently<F: Future>(
-    opening: F,
-    limit: Duration,
-    leaving: impl Future<Output = Duration>,
-) -> Option<F::Output> {
-    let mut opening = std::pin::pin!(timeout(limit, opening));
-    match first_of(opening.as_mut(), leaving).await {
-        First::One(begun) => begun.ok(),
-        First::Other(moment) => timeout(moment, opening).await.ok()?.ok(),
-    }
-}
-
-/// Waits until the shift is over, and tells how long a client may still take.
-async fn patience(shift: &mut Shift) -> Duration {
-    shift.over().await;
-    last_request(shift)
-}
-
-/// How long to wait for a last request once the shift is over.
-fn last_request(shift: &Shift) -> Duration {
-    if shift.ends_with_the_server() { LAST_REQUEST_AT_STOP } else { LAST_REQUEST }
-}
-
-/// Which of two futures was first.
-enum First<A, B> {
-    One(A),
-    Other(B),
-}
-
-async fn first_of<A: Future, B: Future>(one: A, other: B) -> First<A::Output, B::Output> {
-    let (mut one, mut other) = (std::pin::pin!(one), std::pin::pin!(other));
-    std::future::poll_fn(|cx| match one.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(First::One(output)),
-        Poll::Pending => other.as_mut().poll(cx).map(First::Other),
-    })
-    .await
 }
 
 /// A service whose requests are counted, and bounded where they have deadlines.

@@ -116,16 +116,6 @@ fn impossible(key: &'static str, value: &str, hint: String) -> Problem {
 }
 
 fn content(pool: &PoolSettings) -> Option<Problem> {
-    if !pool.command.is_empty() && !pool.tls.is_empty() {
-        return Some(Problem {
-            keys: vec![
-                ("tls", "these certificates".into()),
-                ("command", "for this program".into()),
-            ],
-            message: "tls: a program speaks TLS itself, or not at all".into(),
-            hint: "leave out tls, and give the certificates to the program".into(),
-        });
-    }
     if !pool.command.is_empty() {
         return pool.serve.as_ref().map(|_| Problem {
             keys: vec![("serve", "these files".into()), ("command", "or this program".into())],
@@ -166,6 +156,11 @@ fn without_effect(pool: &PoolSettings) -> impl Iterator<Item = Problem> {
     let is_relayed = matches!(pool.pass, Some(Written(PassWay::Only(Pass::Port))));
     let own_limit = "use the program's own limit, as `gunicorn --timeout` is one";
     let given = [
+        (
+            "tls",
+            !pool.tls.is_empty(),
+            "give the certificates to it: it speaks TLS itself or not at all",
+        ),
         ("threads", pool.threads.is_some(), "say it in its arguments, or let handlers be more"),
         (
             "notification",
@@ -286,8 +281,6 @@ mod tests {
         check("max-surge = 0", &["max-surge"], "at least 1");
         let content = ["serve", "command"];
         check("serve = 'public'\ncommand = ['php-cgi']", &content, "two pools");
-        let both = "command = ['php-cgi']\ntls = [{ cert = 'a', key = 'b' }]";
-        check(both, &["tls", "command"], "to the program");
         check("kind = 'serial'", &["kind"], "add command");
         check("user = 'root'", &["user"], "add command");
         let unit = "command = ['php-cgi']\nlimits = { core = '1MiB', nofile = '1k' }";
@@ -301,6 +294,7 @@ mod tests {
         let check = |setting: &str, key: &str, hint: &str| {
             check(&format!("command = ['php-cgi']\n{setting}"), &[key], hint);
         };
+        check("tls = [{ cert = 'a', key = 'b' }]", "tls", "it speaks TLS itself");
         check("threads = 2", "threads", "more");
         check("notification = 'one'", "notification", "port");
         check("pass = 'adopt'\nnotification = 'all'", "notification", "leave it out");

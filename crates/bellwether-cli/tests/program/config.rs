@@ -109,7 +109,7 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     (
         "[pool.web]\ncommand = ['true']\ntls = [{ cert = 'a', key = 'b' }]",
         "4:7",
-        &["a program speaks TLS itself", "leave out tls"],
+        &["no effect on a program", "it speaks TLS itself"],
     ),
     ("[pool.web]\nserve = 'no/such/place'", "3:9", &["No such file", "give the path"]),
 ];

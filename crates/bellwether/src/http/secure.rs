@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::{patience, patiently};
+use super::patience::{patience, patiently};
 use crate::error::{BoxError, Result};
 use crate::handler::{Shift, Stream};
 use crate::tls::Tls;
@@ -37,7 +37,7 @@ impl Secure {
     ///
     /// AWS-LC does that anew in each process and takes some 30 ms for it (it measures jitter of
     /// the processor beside what the kernel gives); the first client would wait for that.
-    pub(super) fn warm_up(&self) -> Result<(), BoxError> {
+    pub(super) fn warm_up() -> Result<(), BoxError> {
         aws_lc_rs::rand::fill(&mut [0]).map_err(|_| "there are no random numbers".into())
     }
 

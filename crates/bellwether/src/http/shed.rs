@@ -15,8 +15,8 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::patience::{First, first_of, patience};
 use super::reply::Reply;
-use super::{First, first_of, patience};
 use crate::handler::{Shift, Stream};
 
 /// How long all of it may take: a client that does not ask or does not read is not waited for as
