@@ -5,7 +5,6 @@ mod banner;
 mod cli;
 mod config;
 mod dev;
-mod disk;
 mod doctor;
 mod ending;
 mod events;

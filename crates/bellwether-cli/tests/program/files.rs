@@ -205,3 +205,18 @@ fn files_are_only_read() {
     assert_eq!((head.status, head.header("content-length"), head.body.len()), (200, Some("4"), 0));
     assert_eq!(run.stop().code(), Some(0));
 }
+
+#[test]
+fn a_file_from_before_1970_is_served_without_its_date() {
+    let mut run = serve(|site| {
+        let file = fs::File::create(site.join("old")).unwrap();
+        let time = rustix::fs::Timespec { tv_sec: -1_000_000_000, tv_nsec: 0 };
+        let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+        rustix::fs::futimens(&file, &times).unwrap();
+    });
+    for method in ["GET", "HEAD"] {
+        let reply = raw(&run, &format!("{method} /old"), "");
+        assert_eq!((reply.status, reply.header("last-modified")), (200, None), "{method}");
+    }
+    assert_eq!(run.stop().code(), Some(0));
+}
