@@ -63,8 +63,13 @@ pub(crate) fn only_reads(method: &Method) -> bool {
 
 /// Tells whether these request headers are those of a browser that opens a page.
 pub(crate) fn wants_html(asked: &HeaderMap) -> bool {
+    wants(asked, "text/html")
+}
+
+/// Tells whether these request headers name a media type.
+pub(crate) fn wants(asked: &HeaderMap, kind: &str) -> bool {
     let accepted = asked.get_all(header::ACCEPT).into_iter();
-    accepted.filter_map(|value| value.to_str().ok()).any(|value| value.contains("text/html"))
+    accepted.filter_map(|value| value.to_str().ok()).any(|value| value.contains(kind))
 }
 
 /// An answer that is a page of its own: it loads nothing from elsewhere.

@@ -10,10 +10,11 @@ use tower::service_fn;
 use crate::banner::{self, Crew};
 use crate::config::rules;
 use crate::config::settings::PoolSettings;
+use crate::config::site::SiteFlags;
 use crate::config::written::{Name, Written};
 use crate::config::{Allow, Config, File, Grant};
 use crate::ending::{CUT, Ending};
-use crate::files::{Files, Folder};
+use crate::files::{Files, Folder, Manner};
 use crate::log;
 use crate::run::plan::{self, Plan};
 use crate::welcome::Welcome;
@@ -41,6 +42,9 @@ pub(crate) struct Serve {
 
     #[command(flatten)]
     pool: PoolSettings,
+
+    #[command(flatten)]
+    site: SiteFlags,
 
     #[command(flatten)]
     control: Control,
@@ -113,6 +117,7 @@ impl Serve {
     /// The settings that a file with the same settings would give.
     fn config(&self) -> Config {
         let pool = PoolSettings { serve: self.directory.clone(), ..self.pool.clone() };
+        let pool = self.site.added_to(pool);
         self.control.config(pool, &[ADDRESS.into()])
     }
 }
@@ -163,7 +168,7 @@ fn together(config: &Config, text: &str, way: Way) -> Result<Stopped> {
 /// What a pool serves.
 enum Content {
     Welcome,
-    Files(Folder),
+    Files(Folder, Manner),
     Program(Box<Plan>),
 }
 
@@ -171,7 +176,7 @@ impl Content {
     fn of(pool: &PoolSettings) -> Result<Self> {
         match &pool.serve {
             _ if !pool.command.is_empty() => Plan::of(pool).map(Box::new).map(Self::Program),
-            Some(folder) => Folder::at(folder).map(Self::Files),
+            Some(folder) => Ok(Self::Files(Folder::at(folder)?, Manner::of(pool))),
             None => Ok(Self::Welcome),
         }
     }
@@ -188,10 +193,10 @@ impl Content {
                     ready(Ok(service_fn(move |request| welcome.clone().answer(request))))
                 }))
             }
-            Self::Files(folder) => {
+            Self::Files(folder, manner) => {
                 banner::show(&server, &folder.path().display().to_string(), &crew);
                 Ok(http::pool(server, move |_shift| {
-                    let files = Files::of(&folder);
+                    let files = Files::of(&folder, &manner);
                     ready(Ok(service_fn(move |request| files.clone().answer(request))))
                 }))
             }
@@ -249,7 +254,7 @@ mod tests {
         --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
         --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
         --max-memory 512MiB --memory-pressure 20% --shed off --crash-budget 60 --name shop \
-        --allow read=gid:33 --allow operate=uid:1000";
+        --allow read=gid:33 --allow operate=uid:1000 --listing";
 
     const EVERY_KEY: &str = "
         name = 'shop'
@@ -278,6 +283,7 @@ mod tests {
         max-memory = 536_870_912
         memory-pressure = 20
         shed = false
+        listing = true
         crash-budget = 60";
 
     fn typed(line: &str) -> Serve {
@@ -286,11 +292,13 @@ mod tests {
         Serve::from_arg_matches(&matches).unwrap()
     }
 
-    /// What the library is given for the only pool, in the form for people who debug.
+    /// What the library and the files are given for the only pool, in the form for people who
+    /// debug.
     fn given(config: &Config) -> String {
         let pool = config.pool.values().next().unwrap();
         let builder = builder(pool, config.name.as_ref().map(|name| &name.0)).unwrap();
-        format!("{:?}", controlled(builder, config, Way { take_over: false }))
+        let builder = controlled(builder, config, Way { take_over: false });
+        format!("{builder:?} {:?}", Manner::of(pool))
     }
 
     #[test]
@@ -301,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_reaches_the_library() {
+    fn every_setting_reaches_who_heeds_it() {
         let all = typed(EVERY_FLAG);
         let flags: Vec<_> = EVERY_FLAG.split(" --").skip(1).collect();
         for missing in &flags {

@@ -23,6 +23,8 @@ mod files;
 mod generate;
 #[path = "program/help.rs"]
 mod help;
+#[path = "program/listing.rs"]
+mod listing;
 #[path = "program/load.rs"]
 mod load;
 #[path = "program/log.rs"]

@@ -33,8 +33,14 @@ pub(crate) struct Problem {
 
 /// Finds all that is wrong with these values, as far as they can be judged by themselves.
 pub(crate) fn problems(pool: &PoolSettings) -> Vec<Problem> {
-    let found =
-        [content(pool), handlers(pool), deadlines(pool), no_way_to_change(pool), limits(pool)];
+    let found = [
+        content(pool),
+        site(pool),
+        handlers(pool),
+        deadlines(pool),
+        no_way_to_change(pool),
+        limits(pool),
+    ];
     let found = found.into_iter().chain(times(pool)).chain(numbers(pool)).flatten();
     found.chain(without_effect(pool)).collect()
 }
@@ -188,6 +194,17 @@ fn limits(pool: &PoolSettings) -> Option<Problem> {
     })
 }
 
+/// What is said about files where there are none.
+fn site(pool: &PoolSettings) -> Option<Problem> {
+    let given = [("listing", pool.listing.is_some_and(|it| it.0.0))];
+    let (key, _) = given.into_iter().find(|(_, given)| *given && pool.serve.is_none())?;
+    Some(Problem {
+        keys: vec![(key, "of which files?".into())],
+        message: format!("{key}: there are no files that it could be about"),
+        hint: "name the directory to serve".into(),
+    })
+}
+
 fn handlers(pool: &PoolSettings) -> Option<Problem> {
     let Written(Handlers { min, max }) = pool.handlers?;
     if (1..=MOST_HANDLERS).contains(&max) && min <= max {
@@ -280,6 +297,8 @@ mod tests {
         check("user = 'root'", &["user"], "add command");
         let unit = "command = ['php-cgi']\nlimits = { core = '1MiB', nofile = '1k' }";
         check(unit, &["limits"], "a number alone");
+        check("listing = true", &["listing"], "name the directory");
+        check("listing = true\ncommand = ['php-cgi']", &["listing"], "name the directory");
         let both = ["max-surge", "max-unavailable"];
         check("max-surge = '0%'\nmax-unavailable = 0", &both, "at least 1");
     }

@@ -27,6 +27,11 @@ pub(crate) struct PoolSettings {
     #[arg(skip)]
     pub(crate) serve: Option<PathBuf>,
 
+    /// Whether a folder without index.html is answered with a list of what is in it [default:
+    /// false].
+    #[arg(skip)]
+    pub(crate) listing: Option<Written<Switch>>,
+
     /// The program to run in each handler and its arguments, in place of `serve`.
     #[arg(skip)]
     pub(crate) command: Vec<String>,

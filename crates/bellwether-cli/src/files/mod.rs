@@ -1,19 +1,25 @@
 //! The files of a directory over HTTP.
 //!
 //! [`Folder`] is what is served. A request is answered with a file from the [`Store`], where
-//! tower-http finds it and reads it from the [`disk`]; what is not there is refused.
+//! tower-http finds it and reads it from the [`disk`], or with the [`listing`] of a folder; what is
+//! not there is refused. [`Manner`] is how the operator wants it.
 
 mod disk;
 mod folder;
+mod listing;
+mod manner;
 mod store;
 
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::{Request, Response};
 use http_body_util::Either;
 
 pub(crate) use folder::Folder;
+use listing::Listing;
+pub(crate) use manner::Manner;
 use store::{NoBody, Store};
 
 use crate::page::{Body, Refusal, only_reads};
@@ -27,12 +33,14 @@ pub(crate) struct Files(Arc<Site>);
 struct Site {
     folder: Folder,
     store: Store,
+    manner: Manner,
 }
 
 impl Files {
     /// Serves the files of a directory.
-    pub(crate) fn of(folder: &Folder) -> Self {
-        Self(Arc::new(Site { folder: folder.clone(), store: Store::of(folder) }))
+    pub(crate) fn of(folder: &Folder, manner: &Manner) -> Self {
+        let (folder, manner) = (folder.clone(), manner.clone());
+        Self(Arc::new(Site { store: Store::of(&folder), folder, manner }))
     }
 
     /// Answers one request.
@@ -55,8 +63,22 @@ impl Site {
     }
 
     async fn look_up(&self, asked: &Request<NoBody>) -> Result<Response<Body>, Refusal> {
+        let place = self.folder.place(asked.uri().path()).ok_or(Refusal::NotFound)?;
+        match self.store.file(asked.clone()).await {
+            Ok(file) => Ok(file.map(Either::Left)),
+            Err(Refusal::NotFound) => self.list(asked, &place).await.ok_or(Refusal::NotFound),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The answer to a request for a folder that has no index, where it may be listed.
+    async fn list(&self, asked: &Request<NoBody>, place: &Path) -> Option<Response<Body>> {
         let path = asked.uri().path();
-        self.folder.place(path).ok_or(Refusal::NotFound)?;
-        Ok(self.store.file(asked.clone()).await?.map(Either::Left))
+        // A folder without its slash has been sent there already.
+        if !self.manner.listing || !path.ends_with('/') || listing::is_hidden(asked.uri()) {
+            return None;
+        }
+        let listing = Listing::of(place, path).await.ok()?;
+        Some(listing.answer(asked.headers()))
     }
 }

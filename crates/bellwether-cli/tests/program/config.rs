@@ -31,7 +31,7 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ("[pool.web]\nthread = 2", "3:1", &["`thread`", "did you mean `threads`?"]),
     ("[pool.web]\nstop_grace = '1s'", "3:1", &["`stop_grace`", "did you mean `stop-grace`?"]),
     ("[pool.web]\nhradlers = 2", "3:1", &["`hradlers`", "did you mean `handlers`?"]),
-    ("[pool.web]\ncolour = 'red'", "3:1", &["`colour`", "there are serve, command"]),
+    ("[pool.web]\ncolour = 'red'", "3:1", &["`colour`", "there are serve, "]),
     ("allow = { raed = [] }\n[pool.web]", "1:11", &["`raed`", "did you mean `read`?"]),
     ("pool.web.name = 'x'\npool.web.listen = [':1']", "1:10", &["`name`"]),
     // Types.
