@@ -176,7 +176,11 @@ impl Content {
     fn of(pool: &PoolSettings) -> Result<Self> {
         match &pool.serve {
             _ if !pool.command.is_empty() => Plan::of(pool).map(Box::new).map(Self::Program),
-            Some(folder) => Ok(Self::Files(Folder::at(folder)?, Manner::of(pool))),
+            Some(folder) => {
+                let (folder, manner) = (Folder::at(folder)?, Manner::of(pool));
+                manner.warn_of(&folder);
+                Ok(Self::Files(folder, manner))
+            }
             None => Ok(Self::Welcome),
         }
     }
@@ -254,7 +258,7 @@ mod tests {
         --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
         --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
         --max-memory 512MiB --memory-pressure 20% --shed off --crash-budget 60 --name shop \
-        --allow read=gid:33 --allow operate=uid:1000 --listing";
+        --allow read=gid:33 --allow operate=uid:1000 --listing --spa=app.html";
 
     const EVERY_KEY: &str = "
         name = 'shop'
@@ -284,6 +288,7 @@ mod tests {
         memory-pressure = 20
         shed = false
         listing = true
+        spa = 'app.html'
         crash-budget = 60";
 
     fn typed(line: &str) -> Serve {

@@ -9,6 +9,8 @@
 #[path = "../../bellwether/tests/kit/mod.rs"]
 mod kit;
 
+#[path = "program/app.rs"]
+mod app;
 #[path = "program/bad_input.rs"]
 mod bad_input;
 #[path = "program/changes.rs"]

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::place::resolved;
 use super::program::{KindOf, LogWay, PassWay, ReadyWay, StopSignal};
 use super::rights::{Account, Limited, Range};
+use super::site::PageOfApp;
 use super::written::{Handlers, Percent, Switch, Written};
 
 type Time = Written<Duration>;
@@ -31,6 +32,11 @@ pub(crate) struct PoolSettings {
     /// false].
     #[arg(skip)]
     pub(crate) listing: Option<Written<Switch>>,
+
+    /// The file with which paths that lead nowhere are answered, for applications that run in the
+    /// browser [default: none].
+    #[arg(skip)]
+    pub(crate) spa: Option<Written<PageOfApp>>,
 
     /// The program to run in each handler and its arguments, in place of `serve`.
     #[arg(skip)]

@@ -1,9 +1,11 @@
 //! How files are served: the flags of `serve` that are no flags of `run`.
 
 use clap::Args;
+use http::Uri;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::settings::PoolSettings;
-use super::written::{Switch, Written};
+use super::written::{Switch, Value, Written};
 
 /// The keys of a pool about its files, as flags.
 #[derive(Clone, Debug, Args)]
@@ -14,6 +16,20 @@ pub(crate) struct SiteFlags {
     /// files are left out, and of very many only the first are shown.
     #[arg(long, help_heading = FILES)]
     listing: bool,
+
+    /// Answers paths that lead nowhere with one page, for applications that run in the browser
+    /// [with --spa alone: index.html].
+    ///
+    /// Only where a page is asked for (Accept: text/html) and the path has no file extension.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "index.html",
+        help_heading = FILES
+    )]
+    spa: Option<Written<PageOfApp>>,
 }
 
 const FILES: &str = "Files";
@@ -22,6 +38,55 @@ impl SiteFlags {
     /// The settings that a file with the same settings would give.
     pub(crate) fn added_to(&self, pool: PoolSettings) -> PoolSettings {
         let flags = self.clone();
-        PoolSettings { listing: flags.listing.then_some(Written(Switch(true))), ..pool }
+        PoolSettings {
+            listing: flags.listing.then_some(Written(Switch(true))),
+            spa: flags.spa,
+            ..pool
+        }
+    }
+}
+
+/// A file in the folder that is served, as a relative path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PageOfApp(String);
+
+impl PageOfApp {
+    /// Where a client would ask for it.
+    pub(crate) fn uri(&self) -> Uri {
+        let parts = self.0.split('/').map(|part| utf8_percent_encode(part, NON_ALPHANUMERIC));
+        let path = parts.fold(String::new(), |path, part| format!("{path}/{part}"));
+        // Nothing is left in it that a path cannot have.
+        path.parse().unwrap_or_default()
+    }
+}
+
+impl Value for PageOfApp {
+    const FORM: &'static str = "a file of the directory such as \"index.html\"";
+    const PATTERN: &'static str = "^[^/]";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let is_name = |part: &str| !["", ".", ".."].contains(&part) && !part.contains('\0');
+        if text.split('/').all(is_name) {
+            return Ok(Self(text.into()));
+        }
+        Err(format!("`{text}` is not below the directory; write {}", Self::FORM))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_an_app_is_a_file_of_the_directory() {
+        let check = |text: &str, expected: Option<&str>| {
+            let uri = PageOfApp::read(text).ok().map(|page| page.uri().to_string());
+            assert_eq!(uri.as_deref(), expected, "{text}");
+        };
+        check("index.html", Some("/index%2Ehtml"));
+        check("app/my page.html", Some("/app/my%20page%2Ehtml"));
+        for wrong in ["", "/etc/passwd", "../x", "a/../../x", "a//b", "./a", "a/"] {
+            check(wrong, None);
+        }
     }
 }

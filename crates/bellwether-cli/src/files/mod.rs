@@ -1,10 +1,13 @@
 //! The files of a directory over HTTP.
 //!
 //! [`Folder`] is what is served. A request is answered with a file from the [`Store`], where
-//! tower-http finds it and reads it from the [`disk`], or with the [`listing`] of a folder; what is
-//! not there is refused. [`Manner`] is how the operator wants it.
+//! tower-http finds it and reads it from the [`disk`]; else with the [`listing`] of a folder, or the
+//! page of an [`app`]. What is not there is refused, with a page of the operator if there is one
+//! ([`errors`]). [`Manner`] is how the operator wants all that.
 
+mod app;
 mod disk;
+mod errors;
 mod folder;
 mod listing;
 mod manner;
@@ -14,6 +17,7 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
+use http::header::{self, HeaderValue};
 use http::{Request, Response};
 use http_body_util::Either;
 
@@ -58,16 +62,20 @@ impl Site {
         }
         match self.look_up(asked).await {
             Ok(found) => found,
-            Err(refusal) => refusal.answer(asked.headers()),
+            Err(refusal) => errors::answer(refusal, asked, &self.store).await,
         }
     }
 
     async fn look_up(&self, asked: &Request<NoBody>) -> Result<Response<Body>, Refusal> {
         let place = self.folder.place(asked.uri().path()).ok_or(Refusal::NotFound)?;
         match self.store.file(asked.clone()).await {
-            Ok(file) => Ok(file.map(Either::Left)),
-            Err(Refusal::NotFound) => self.list(asked, &place).await.ok_or(Refusal::NotFound),
-            Err(other) => Err(other),
+            Ok(file) => return Ok(file.map(Either::Left)),
+            Err(Refusal::NotFound) => {}
+            Err(other) => return Err(other),
+        }
+        match self.list(asked, &place).await {
+            Some(list) => Ok(list),
+            None => self.page_of_the_app(asked).await,
         }
     }
 
@@ -80,5 +88,14 @@ impl Site {
         }
         let listing = Listing::of(place, path).await.ok()?;
         Some(listing.answer(asked.headers()))
+    }
+
+    /// The answer to a request for a path that is the application's business, if there is one.
+    async fn page_of_the_app(&self, asked: &Request<NoBody>) -> Result<Response<Body>, Refusal> {
+        let app = self.manner.app.as_ref().filter(|_| app::may_be_a_page(asked));
+        let app = app.ok_or(Refusal::NotFound)?;
+        let mut page = self.store.file(app::instead(asked, app)).await?;
+        page.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
+        Ok(page.map(Either::Left))
     }
 }

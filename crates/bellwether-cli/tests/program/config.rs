@@ -102,6 +102,9 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ("[pool.web]\ncommand = ['x']\nthreads = 2", "4:11", &["no effect on a program", "handlers"]),
     ("[pool.web]\ncommand = ['x']\nshed = true", "4:8", &["no effect on a program", "MIN..MAX"]),
     ("[pool.web]\nlog = 'prefix'", "3:7", &["no program", "add command"]),
+    ("[pool.web]\nlisting = true", "3:11", &["no files", "name the directory"]),
+    ("[pool.web]\nlisting = 'on'", "3:11", &["string \"on\"", "true or false"]),
+    ("[pool.web]\nspa = '../x.html'", "3:7", &["`../x.html`", "index.html"]),
     ("[pool.web]\nserve = 'no/such/place'", "3:9", &["No such file", "give the path"]),
 ];
 

@@ -169,15 +169,17 @@ fn what_is_no_file_makes_nobody_wait() {
         )
         .unwrap();
         symlink("/dev/zero", site.join("endless")).unwrap();
+        std::os::unix::net::UnixListener::bind(site.join("socket")).unwrap();
         fs::create_dir(site.join("empty")).unwrap();
         fs::write(site.join("file"), "").unwrap();
     });
     let long = format!("/{}", "x".repeat(300));
-    for path in ["/pipe", "/endless", "/empty/", "/file/below", "/nothing", &long] {
+    for path in ["/pipe", "/socket", "/endless", "/empty/", "/file/below", "/nothing", &long] {
         assert_eq!(raw(&run, &format!("GET {path}"), "").status, 404, "{path}");
     }
     let page = raw(&run, "GET /nothing", "Accept: text/html\r\n");
     assert!(page.text().contains("<h1>Not found</h1>"), "{}", page.text());
+    fs::remove_file(run.path("site/socket")).unwrap();
     assert_eq!(run.stop().code(), Some(0));
 }
 
