@@ -258,7 +258,7 @@ mod tests {
         --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
         --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
         --max-memory 512MiB --memory-pressure 20% --shed off --crash-budget 60 --name shop \
-        --allow read=gid:33 --allow operate=uid:1000 --listing --spa=app.html";
+        --allow read=gid:33 --allow operate=uid:1000 --listing --spa=app.html --cache no-store";
 
     const EVERY_KEY: &str = "
         name = 'shop'
@@ -289,6 +289,7 @@ mod tests {
         shed = false
         listing = true
         spa = 'app.html'
+        cache = ['no-store']
         crash-budget = 60";
 
     fn typed(line: &str) -> Serve {

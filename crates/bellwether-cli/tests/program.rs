@@ -13,6 +13,8 @@ mod kit;
 mod app;
 #[path = "program/bad_input.rs"]
 mod bad_input;
+#[path = "program/cache.rs"]
+mod cache;
 #[path = "program/changes.rs"]
 mod changes;
 #[path = "program/clients.rs"]

@@ -196,7 +196,11 @@ fn limits(pool: &PoolSettings) -> Option<Problem> {
 
 /// What is said about files where there are none.
 fn site(pool: &PoolSettings) -> Option<Problem> {
-    let given = [("listing", pool.listing.is_some_and(|it| it.0.0)), ("spa", pool.spa.is_some())];
+    let given = [
+        ("listing", pool.listing.is_some_and(|it| it.0.0)),
+        ("spa", pool.spa.is_some()),
+        ("cache", !pool.cache.is_empty()),
+    ];
     let (key, _) = given.into_iter().find(|(_, given)| *given && pool.serve.is_none())?;
     Some(Problem {
         keys: vec![(key, "of which files?".into())],
@@ -299,6 +303,7 @@ mod tests {
         check(unit, &["limits"], "a number alone");
         check("listing = true", &["listing"], "name the directory");
         check("spa = 'index.html'", &["spa"], "name the directory");
+        check("cache = ['no-store']", &["cache"], "name the directory");
         check("listing = true\ncommand = ['php-cgi']", &["listing"], "name the directory");
         let both = ["max-surge", "max-unavailable"];
         check("max-surge = '0%'\nmax-unavailable = 0", &both, "at least 1");

@@ -16,6 +16,7 @@ use super::program::{KindOf, LogWay, PassWay, ReadyWay, StopSignal};
 use super::rights::{Account, Limited, Range};
 use super::site::PageOfApp;
 use super::written::{Handlers, Percent, Switch, Written};
+use crate::files::CacheRule;
 
 type Time = Written<Duration>;
 
@@ -37,6 +38,11 @@ pub(crate) struct PoolSettings {
     /// browser [default: none].
     #[arg(skip)]
     pub(crate) spa: Option<Written<PageOfApp>>,
+
+    /// For how long files may be kept by clients and caches: words of Cache-Control, for all files or
+    /// after a pattern and `=`; the last that fits counts [default: no-cache].
+    #[arg(skip)]
+    pub(crate) cache: Vec<Written<CacheRule>>,
 
     /// The program to run in each handler and its arguments, in place of `serve`.
     #[arg(skip)]

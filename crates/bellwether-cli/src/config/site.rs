@@ -6,6 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::settings::PoolSettings;
 use super::written::{Switch, Value, Written};
+use crate::files::CacheRule;
 
 /// The keys of a pool about its files, as flags.
 #[derive(Clone, Debug, Args)]
@@ -30,6 +31,14 @@ pub(crate) struct SiteFlags {
         help_heading = FILES
     )]
     spa: Option<Written<PageOfApp>>,
+
+    /// For how long files may be kept, repeatable: max-age=3600, or for paths like a pattern
+    /// '/assets/*=max-age=31536000,immutable' [default: no-cache].
+    ///
+    /// The words of Cache-Control; * stands for anything, a folder counts as its index.html, and
+    /// the last RULE that fits counts. no-cache: kept, and asked each time whether it has changed.
+    #[arg(long, value_name = "RULE", help_heading = FILES)]
+    cache: Vec<Written<CacheRule>>,
 }
 
 const FILES: &str = "Files";
@@ -41,6 +50,7 @@ impl SiteFlags {
         PoolSettings {
             listing: flags.listing.then_some(Written(Switch(true))),
             spa: flags.spa,
+            cache: flags.cache,
             ..pool
         }
     }
@@ -70,6 +80,17 @@ impl Value for PageOfApp {
             return Ok(Self(text.into()));
         }
         Err(format!("`{text}` is not below the directory; write {}", Self::FORM))
+    }
+}
+
+impl Value for CacheRule {
+    const FORM: &'static str =
+        "a rule such as \"max-age=3600\" or \"/assets/*=max-age=31536000,immutable\"";
+    const PATTERN: &'static str = ".";
+
+    fn read(text: &str) -> Result<Self, String> {
+        Self::read(text)
+            .map_err(|why| format!("`{text}` is not possible: {why}; write {}", Self::FORM))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use http::Uri;
 
+use super::cache::Cache;
 use super::folder::Folder;
 use crate::config::settings::PoolSettings;
 
@@ -12,6 +13,8 @@ pub(crate) struct Manner {
     pub(super) listing: bool,
     /// With which file paths that lead nowhere are answered: the page of an application.
     pub(super) app: Option<Uri>,
+    /// For how long files may be kept.
+    pub(super) cache: Cache,
 }
 
 impl Manner {
@@ -20,6 +23,7 @@ impl Manner {
         Self {
             listing: pool.listing.is_some_and(|it| it.0.0),
             app: pool.spa.as_ref().map(|it| it.0.uri()),
+            cache: Cache::of(pool.cache.iter().map(|it| it.0.clone())),
         }
     }
 

@@ -3,9 +3,10 @@
 //! [`Folder`] is what is served. A request is answered with a file from the [`Store`], where
 //! tower-http finds it and reads it from the [`disk`]; else with the [`listing`] of a folder, or the
 //! page of an [`app`]. What is not there is refused, with a page of the operator if there is one
-//! ([`errors`]). [`Manner`] is how the operator wants all that.
+//! ([`errors`]). [`cache`] says for how long it holds. [`Manner`] is how the operator wants all that.
 
 mod app;
+mod cache;
 mod disk;
 mod errors;
 mod folder;
@@ -21,6 +22,7 @@ use http::header::{self, HeaderValue};
 use http::{Request, Response};
 use http_body_util::Either;
 
+pub(crate) use cache::CacheRule;
 pub(crate) use folder::Folder;
 use listing::Listing;
 pub(crate) use manner::Manner;
@@ -62,14 +64,18 @@ impl Site {
         }
         match self.look_up(asked).await {
             Ok(found) => found,
-            Err(refusal) => errors::answer(refusal, asked, &self.store).await,
+            Err(refusal) => {
+                let mut answer = errors::answer(refusal, asked, &self.store).await;
+                cache::tell_of_none(&mut answer);
+                answer
+            }
         }
     }
 
     async fn look_up(&self, asked: &Request<NoBody>) -> Result<Response<Body>, Refusal> {
         let place = self.folder.place(asked.uri().path()).ok_or(Refusal::NotFound)?;
-        match self.store.file(asked.clone()).await {
-            Ok(file) => return Ok(file.map(Either::Left)),
+        match self.file(asked.clone()).await {
+            Ok(file) => return Ok(file),
             Err(Refusal::NotFound) => {}
             Err(other) => return Err(other),
         }
@@ -79,6 +85,13 @@ impl Site {
         }
     }
 
+    async fn file(&self, asked: Request<NoBody>) -> Result<Response<Body>, Refusal> {
+        let path = asked.uri().path().to_owned();
+        let mut file = self.store.file(asked).await?;
+        self.manner.cache.tell(&path, &mut file);
+        Ok(file.map(Either::Left))
+    }
+
     /// The answer to a request for a folder that has no index, where it may be listed.
     async fn list(&self, asked: &Request<NoBody>, place: &Path) -> Option<Response<Body>> {
         let path = asked.uri().path();
@@ -86,16 +99,17 @@ impl Site {
         if !self.manner.listing || !path.ends_with('/') || listing::is_hidden(asked.uri()) {
             return None;
         }
-        let listing = Listing::of(place, path).await.ok()?;
-        Some(listing.answer(asked.headers()))
+        let mut list = Listing::of(place, path).await.ok()?.answer(asked.headers());
+        cache::tell_of_none(&mut list);
+        Some(list)
     }
 
     /// The answer to a request for a path that is the application's business, if there is one.
     async fn page_of_the_app(&self, asked: &Request<NoBody>) -> Result<Response<Body>, Refusal> {
         let app = self.manner.app.as_ref().filter(|_| app::may_be_a_page(asked));
         let app = app.ok_or(Refusal::NotFound)?;
-        let mut page = self.store.file(app::instead(asked, app)).await?;
+        let mut page = self.file(app::instead(asked, app)).await?;
         page.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
-        Ok(page.map(Either::Left))
+        Ok(page)
     }
 }
