@@ -258,7 +258,7 @@ mod tests {
         --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
         --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
         --max-memory 512MiB --memory-pressure 20% --shed off --crash-budget 60 --name shop \
-        --allow read=gid:33 --allow operate=uid:1000 --listing --spa=app.html --cache no-store";
+        --allow read=gid:33 --allow operate=uid:1000 --listing --spa=app.html --cache no-store --compress off";
 
     const EVERY_KEY: &str = "
         name = 'shop'
@@ -290,6 +290,7 @@ mod tests {
         listing = true
         spa = 'app.html'
         cache = ['no-store']
+        compress = false
         crash-budget = 60";
 
     fn typed(line: &str) -> Serve {

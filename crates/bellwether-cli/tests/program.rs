@@ -19,6 +19,8 @@ mod cache;
 mod changes;
 #[path = "program/clients.rs"]
 mod clients;
+#[path = "program/compress.rs"]
+mod compress;
 #[path = "program/config.rs"]
 mod config;
 #[path = "program/files.rs"]

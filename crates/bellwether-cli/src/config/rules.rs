@@ -200,6 +200,7 @@ fn site(pool: &PoolSettings) -> Option<Problem> {
         ("listing", pool.listing.is_some_and(|it| it.0.0)),
         ("spa", pool.spa.is_some()),
         ("cache", !pool.cache.is_empty()),
+        ("compress", pool.compress.is_some()),
     ];
     let (key, _) = given.into_iter().find(|(_, given)| *given && pool.serve.is_none())?;
     Some(Problem {
@@ -304,6 +305,7 @@ mod tests {
         check("listing = true", &["listing"], "name the directory");
         check("spa = 'index.html'", &["spa"], "name the directory");
         check("cache = ['no-store']", &["cache"], "name the directory");
+        check("compress = false", &["compress"], "name the directory");
         check("listing = true\ncommand = ['php-cgi']", &["listing"], "name the directory");
         let both = ["max-surge", "max-unavailable"];
         check("max-surge = '0%'\nmax-unavailable = 0", &both, "at least 1");

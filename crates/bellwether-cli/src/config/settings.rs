@@ -44,6 +44,11 @@ pub(crate) struct PoolSettings {
     #[arg(skip)]
     pub(crate) cache: Vec<Written<CacheRule>>,
 
+    /// Whether text of 1 KiB or more is sent as zstd, br or gzip to clients that accept it
+    /// [default: true].
+    #[arg(skip)]
+    pub(crate) compress: Option<Written<Switch>>,
+
     /// The program to run in each handler and its arguments, in place of `serve`.
     #[arg(skip)]
     pub(crate) command: Vec<String>,

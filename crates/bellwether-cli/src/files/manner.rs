@@ -15,6 +15,8 @@ pub(crate) struct Manner {
     pub(super) app: Option<Uri>,
     /// For how long files may be kept.
     pub(super) cache: Cache,
+    /// Whether text is made smaller on its way.
+    pub(super) compress: bool,
 }
 
 impl Manner {
@@ -24,6 +26,7 @@ impl Manner {
             listing: pool.listing.is_some_and(|it| it.0.0),
             app: pool.spa.as_ref().map(|it| it.0.uri()),
             cache: Cache::of(pool.cache.iter().map(|it| it.0.clone())),
+            compress: pool.compress.is_none_or(|it| it.0.0),
         }
     }
 

@@ -3,10 +3,12 @@
 //! [`Folder`] is what is served. A request is answered with a file from the [`Store`], where
 //! tower-http finds it and reads it from the [`disk`]; else with the [`listing`] of a folder, or the
 //! page of an [`app`]. What is not there is refused, with a page of the operator if there is one
-//! ([`errors`]). [`cache`] says for how long it holds. [`Manner`] is how the operator wants all that.
+//! ([`errors`]). [`cache`] says for how long it holds, [`compress`] makes it smaller on its way.
+//! [`Manner`] is how the operator wants all that.
 
 mod app;
 mod cache;
+mod compress;
 mod disk;
 mod errors;
 mod folder;
@@ -23,6 +25,7 @@ use http::{Request, Response};
 use http_body_util::Either;
 
 pub(crate) use cache::CacheRule;
+use compress::{Packed, Packing};
 pub(crate) use folder::Folder;
 use listing::Listing;
 pub(crate) use manner::Manner;
@@ -40,20 +43,26 @@ struct Site {
     folder: Folder,
     store: Store,
     manner: Manner,
+    packing: Packing,
 }
 
 impl Files {
     /// Serves the files of a directory.
     pub(crate) fn of(folder: &Folder, manner: &Manner) -> Self {
         let (folder, manner) = (folder.clone(), manner.clone());
-        Self(Arc::new(Site { store: Store::of(&folder), folder, manner }))
+        let (store, packing) = (Store::of(&folder), Packing::new(manner.compress));
+        Self(Arc::new(Site { folder, store, manner, packing }))
     }
 
     /// Answers one request.
-    pub(crate) async fn answer<B>(self, request: Request<B>) -> Result<Response<Body>, Infallible> {
+    pub(crate) async fn answer<B>(
+        self,
+        request: Request<B>,
+    ) -> Result<Response<Packed<Body>>, Infallible> {
         // The body is not wanted, and need not be waited for.
         let request = request.map(|_| NoBody::new());
-        Ok(self.0.answer(&request).await)
+        let answer = self.0.answer(&request).await;
+        Ok(self.0.packing.pack(&request, answer))
     }
 }
 

@@ -36,7 +36,7 @@ impl Store {
         let path = asked.uri().path().to_owned();
         match self.0.clone().try_call(asked).await {
             Ok(found) if found.status() == StatusCode::NOT_FOUND => Err(Refusal::NotFound),
-            Ok(found) => Ok(with_charset(found)),
+            Ok(found) => Ok(with_vary(with_charset(found))),
             Err(error) if means_not_found(&error) => Err(Refusal::NotFound),
             Err(error) => {
                 if once_a_second() {
@@ -78,6 +78,14 @@ fn with_charset(mut file: File) -> File {
     let full = plain.and_then(|kind| HeaderValue::try_from(format!("{kind}; charset=utf-8")).ok());
     if let Some(full) = full {
         file.headers_mut().insert(header::CONTENT_TYPE, full);
+    }
+    file
+}
+
+/// Says of what has not changed, too, by what the answer was chosen (RFC 9110, 15.4.5).
+fn with_vary(mut file: File) -> File {
+    if file.status() == StatusCode::NOT_MODIFIED {
+        file.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
     file
 }
