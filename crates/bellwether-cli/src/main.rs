@@ -1,5 +1,7 @@
 //! The program `bellwether`: a server of handler processes that race for one kernel queue.
 
+mod access_log;
+mod around;
 mod ask;
 mod banner;
 mod cli;

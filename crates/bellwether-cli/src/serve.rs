@@ -7,6 +7,7 @@ use bellwether::{Builder, Group, Pool, Result, Server, Stopped, http};
 use clap::Args;
 use tower::service_fn;
 
+use crate::around::Around;
 use crate::banner::{self, Crew};
 use crate::config::rules;
 use crate::config::settings::PoolSettings;
@@ -167,8 +168,8 @@ fn together(config: &Config, text: &str, way: Way) -> Result<Stopped> {
 
 /// What a pool serves.
 enum Content {
-    Welcome,
-    Files(Folder, Manner),
+    Welcome(Around),
+    Files(Folder, Manner, Around),
     Program(Box<Plan>),
 }
 
@@ -179,9 +180,9 @@ impl Content {
             Some(folder) => {
                 let (folder, manner) = (Folder::at(folder)?, Manner::of(pool));
                 manner.warn_of(&folder);
-                Ok(Self::Files(folder, manner))
+                Ok(Self::Files(folder, manner, Around::of(pool)))
             }
-            None => Ok(Self::Welcome),
+            None => Ok(Self::Welcome(Around::of(pool))),
         }
     }
 
@@ -189,19 +190,31 @@ impl Content {
     fn pool(self, server: Server) -> Result<Pool> {
         let crew = Crew::of(&server);
         match self {
-            Self::Welcome => {
+            Self::Welcome(around) => {
+                around.try_out()?;
                 banner::show(&server, "its welcome page", &crew);
                 let name = server.name().to_owned();
                 Ok(http::pool(server, move |shift| {
                     let welcome = Welcome::by(shift.seat(), &name, &crew);
-                    ready(Ok(service_fn(move |request| welcome.clone().answer(request))))
+                    ready(around.at(shift.seat()).map_err(Into::into).map(|desk| {
+                        service_fn(move |request| {
+                            let welcome = welcome.clone();
+                            desk.clone().attend(request, |request| welcome.answer(request))
+                        })
+                    }))
                 }))
             }
-            Self::Files(folder, manner) => {
+            Self::Files(folder, manner, around) => {
+                around.try_out()?;
                 banner::show(&server, &folder.path().display().to_string(), &crew);
-                Ok(http::pool(server, move |_shift| {
+                Ok(http::pool(server, move |shift| {
                     let files = Files::of(&folder, &manner);
-                    ready(Ok(service_fn(move |request| files.clone().answer(request))))
+                    ready(around.at(shift.seat()).map_err(Into::into).map(|desk| {
+                        service_fn(move |request| {
+                            let files = files.clone();
+                            desk.clone().attend(request, |request| files.answer(request))
+                        })
+                    }))
                 }))
             }
             Self::Program(plan) => {
@@ -258,7 +271,8 @@ mod tests {
         --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
         --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
         --max-memory 512MiB --memory-pressure 20% --shed off --crash-budget 60 --name shop \
-        --allow read=gid:33 --allow operate=uid:1000 --listing --spa=app.html --cache no-store --compress off";
+        --allow read=gid:33 --allow operate=uid:1000 --listing --spa=app.html --cache no-store --compress off \
+        --access-log a.log --access-log-format json --server-timing on";
 
     const EVERY_KEY: &str = "
         name = 'shop'
@@ -291,6 +305,9 @@ mod tests {
         spa = 'app.html'
         cache = ['no-store']
         compress = false
+        access-log = 'a.log'
+        access-log-format = 'json'
+        server-timing = true
         crash-budget = 60";
 
     fn typed(line: &str) -> Serve {
@@ -303,9 +320,11 @@ mod tests {
     /// debug.
     fn given(config: &Config) -> String {
         let pool = config.pool.values().next().unwrap();
-        let builder = builder(pool, config.name.as_ref().map(|name| &name.0)).unwrap();
+        let Ok(builder) = builder(pool, config.name.as_ref().map(|name| &name.0)) else {
+            return format!("{:?}", rules::problems(pool));
+        };
         let builder = controlled(builder, config, Way { take_over: false });
-        format!("{builder:?} {:?}", Manner::of(pool))
+        format!("{builder:?} {:?} {:?}", Manner::of(pool), Around::of(pool))
     }
 
     #[test]

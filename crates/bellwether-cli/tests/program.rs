@@ -9,6 +9,8 @@
 #[path = "../../bellwether/tests/kit/mod.rs"]
 mod kit;
 
+#[path = "program/access_log.rs"]
+mod access_log;
 #[path = "program/app.rs"]
 mod app;
 #[path = "program/bad_input.rs"]

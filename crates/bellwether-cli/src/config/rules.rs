@@ -36,6 +36,7 @@ pub(crate) fn problems(pool: &PoolSettings) -> Vec<Problem> {
     let found = [
         content(pool),
         site(pool),
+        log(pool),
         handlers(pool),
         deadlines(pool),
         no_way_to_change(pool),
@@ -210,6 +211,29 @@ fn site(pool: &PoolSettings) -> Option<Problem> {
     })
 }
 
+/// What is said about requests that are not seen here, or about lines that nobody writes.
+fn log(pool: &PoolSettings) -> Option<Problem> {
+    let given = [
+        ("access-log", pool.access_log.is_some()),
+        ("access-log-format", pool.access_log_format.is_some()),
+        ("server-timing", pool.server_timing.is_some_and(|it| it.0.0)),
+    ];
+    if let Some((key, _)) = given.into_iter().find(|(_, given)| *given)
+        && !pool.command.is_empty()
+    {
+        return Some(Problem {
+            keys: vec![(key, "seen by the program alone".into())],
+            message: format!("{key}: the requests to a program are seen by it alone"),
+            hint: "leave it out, and let the program do it".into(),
+        });
+    }
+    (pool.access_log_format.is_some() && pool.access_log.is_none()).then(|| Problem {
+        keys: vec![("access-log-format", "of which log?".into())],
+        message: "access-log-format: there is no log that it could be about".into(),
+        hint: "add access-log, a file or -".into(),
+    })
+}
+
 fn handlers(pool: &PoolSettings) -> Option<Problem> {
     let Written(Handlers { min, max }) = pool.handlers?;
     if (1..=MOST_HANDLERS).contains(&max) && min <= max {
@@ -306,6 +330,8 @@ mod tests {
         check("spa = 'index.html'", &["spa"], "name the directory");
         check("cache = ['no-store']", &["cache"], "name the directory");
         check("compress = false", &["compress"], "name the directory");
+        check("access-log-format = 'json'", &["access-log-format"], "add access-log");
+        check("access-log = '-'\ncommand = ['php-cgi']", &["access-log"], "leave it out");
         check("listing = true\ncommand = ['php-cgi']", &["listing"], "name the directory");
         let both = ["max-surge", "max-unavailable"];
         check("max-surge = '0%'\nmax-unavailable = 0", &both, "at least 1");

@@ -16,6 +16,7 @@ use super::program::{KindOf, LogWay, PassWay, ReadyWay, StopSignal};
 use super::rights::{Account, Limited, Range};
 use super::site::PageOfApp;
 use super::written::{Handlers, Percent, Switch, Written};
+use crate::access_log::Format;
 use crate::files::CacheRule;
 
 type Time = Written<Duration>;
@@ -48,6 +49,20 @@ pub(crate) struct PoolSettings {
     /// [default: true].
     #[arg(skip)]
     pub(crate) compress: Option<Written<Switch>>,
+
+    /// The file to which a line is written for every request, `-` for standard output [default:
+    /// none].
+    #[arg(skip)]
+    pub(crate) access_log: Option<PathBuf>,
+
+    /// How the lines are written: combined or json [default: combined].
+    #[arg(skip)]
+    pub(crate) access_log_format: Option<Written<Format>>,
+
+    /// Whether the answer to the first request of a connection says how long that waited in the
+    /// buffer, by the header Server-Timing [default: false].
+    #[arg(skip)]
+    pub(crate) server_timing: Option<Written<Switch>>,
 
     /// The program to run in each handler and its arguments, in place of `serve`.
     #[arg(skip)]
@@ -288,8 +303,15 @@ impl PoolSettings {
         self.serve = self.serve.take().map(|path| folder.join(path));
         self.recipes = self.recipes.take().map(|path| folder.join(path));
         self.directory = self.directory.take().map(|path| folder.join(path));
+        let log = self.access_log.take();
+        self.access_log = log.map(|path| if is_output(&path) { path } else { folder.join(path) });
         self.listen.iter_mut().for_each(|it| it.0 = resolved(&it.0, folder));
     }
+}
+
+/// Tells whether a file stands for standard output.
+pub(crate) fn is_output(file: &Path) -> bool {
+    file == Path::new("-")
 }
 
 /// The library's settings on their way.

@@ -1,4 +1,6 @@
-//! How files are served: the flags of `serve` that are no flags of `run`.
+//! How requests are answered: the flags of `serve` that are no flags of `run`.
+
+use std::path::PathBuf;
 
 use clap::Args;
 use http::Uri;
@@ -6,9 +8,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::settings::PoolSettings;
 use super::written::{Switch, Value, Written};
+use crate::access_log::Format;
 use crate::files::CacheRule;
 
-/// The keys of a pool about its files, as flags.
+/// The keys of a pool about its files and answers, as flags.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SiteFlags {
     /// Answers a folder without index.html with a list of what is in it.
@@ -46,9 +49,29 @@ pub(crate) struct SiteFlags {
     /// 76 KiB of HTML become 22 KiB in 0.14 ms of a processor.
     #[arg(long, value_name = "on|off", help_heading = FILES)]
     compress: Option<Written<Switch>>,
+
+    /// Writes a line for every request to a file, or to standard output where FILE is -.
+    ///
+    /// The file is opened anew, within a second, when it has been moved. Lines that find no room
+    /// are lost and counted: nobody waits for the disk.
+    #[arg(long, value_name = "FILE", help_heading = REQUESTS)]
+    access_log: Option<PathBuf>,
+
+    /// How the lines are written: combined or json [default: combined].
+    ///
+    /// combined: as Apache does, and behind it duration=MS, wait=MS (in the buffer, of the first
+    /// request of a connection) and slot=N.
+    #[arg(long, value_name = "FORMAT", help_heading = REQUESTS)]
+    access_log_format: Option<Written<Format>>,
+
+    /// Whether the answer to the first request of a connection says how long that waited in the
+    /// buffer: Server-Timing: buffer;dur=MS [default: off].
+    #[arg(long, value_name = "on|off", help_heading = REQUESTS)]
+    server_timing: Option<Written<Switch>>,
 }
 
 const FILES: &str = "Files";
+const REQUESTS: &str = "Requests";
 
 impl SiteFlags {
     /// The settings that a file with the same settings would give.
@@ -59,6 +82,9 @@ impl SiteFlags {
             spa: flags.spa,
             cache: flags.cache,
             compress: flags.compress,
+            access_log: flags.access_log,
+            access_log_format: flags.access_log_format,
+            server_timing: flags.server_timing,
             ..pool
         }
     }
@@ -99,6 +125,19 @@ impl Value for CacheRule {
     fn read(text: &str) -> Result<Self, String> {
         Self::read(text)
             .map_err(|why| format!("`{text}` is not possible: {why}; write {}", Self::FORM))
+    }
+}
+
+impl Value for Format {
+    const FORM: &'static str = "\"combined\" or \"json\"";
+    const PATTERN: &'static str = "^(combined|json)$";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "combined" => Ok(Self::Combined),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("`{text}` is not possible; write {}", Self::FORM)),
+        }
     }
 }
 

@@ -106,6 +106,8 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ("[pool.web]\nlisting = 'on'", "3:11", &["string \"on\"", "true or false"]),
     ("[pool.web]\nspa = '../x.html'", "3:7", &["`../x.html`", "index.html"]),
     ("[pool.web]\ncache = ['max-age=1h']", "3:10", &["number of seconds", "max-age=3600"]),
+    ("[pool.web]\naccess-log-format = 'xml'", "3:21", &["`xml`", "combined"]),
+    ("[pool.web]\naccess-log-format = 'json'", "3:21", &["no log", "add access-log"]),
     ("[pool.web]\nserve = 'no/such/place'", "3:9", &["No such file", "give the path"]),
 ];
 
