@@ -1,24 +1,21 @@
 //! `bellwether serve` and `bellwether start`: from settings to a server that has been stopped.
 
-use std::future::ready;
+mod content;
+
 use std::path::PathBuf;
 
-use bellwether::{Builder, Group, Pool, Result, Server, Stopped, http};
+use bellwether::{Builder, Group, Result, Stopped};
 use clap::Args;
-use tower::service_fn;
+use content::Content;
 
-use crate::around::Around;
-use crate::banner::{self, Crew};
 use crate::config::rules;
 use crate::config::settings::PoolSettings;
 use crate::config::site::SiteFlags;
 use crate::config::written::{Name, Written};
 use crate::config::{Allow, Config, File, Grant};
 use crate::ending::{CUT, Ending};
-use crate::files::{Files, Folder, Manner};
 use crate::log;
-use crate::run::plan::{self, Plan};
-use crate::welcome::Welcome;
+use crate::run::plan;
 
 const ADDRESS: &str = "127.0.0.1:8080";
 
@@ -166,66 +163,6 @@ fn together(config: &Config, text: &str, way: Way) -> Result<Stopped> {
     group.run(pools)
 }
 
-/// What a pool serves.
-enum Content {
-    Welcome(Around),
-    Files(Folder, Manner, Around),
-    Program(Box<Plan>),
-}
-
-impl Content {
-    fn of(pool: &PoolSettings) -> Result<Self> {
-        match &pool.serve {
-            _ if !pool.command.is_empty() => Plan::of(pool).map(Box::new).map(Self::Program),
-            Some(folder) => {
-                let (folder, manner) = (Folder::at(folder)?, Manner::of(pool));
-                manner.warn_of(&folder);
-                Ok(Self::Files(folder, manner, Around::of(pool)))
-            }
-            None => Ok(Self::Welcome(Around::of(pool))),
-        }
-    }
-
-    /// Makes a pool that serves it.
-    fn pool(self, server: Server) -> Result<Pool> {
-        let crew = Crew::of(&server);
-        match self {
-            Self::Welcome(around) => {
-                around.try_out()?;
-                banner::show(&server, "its welcome page", &crew);
-                let name = server.name().to_owned();
-                Ok(http::pool(server, move |shift| {
-                    let welcome = Welcome::by(shift.seat(), &name, &crew);
-                    ready(around.at(shift.seat()).map_err(Into::into).map(|desk| {
-                        service_fn(move |request| {
-                            let welcome = welcome.clone();
-                            desk.clone().attend(request, |request| welcome.answer(request))
-                        })
-                    }))
-                }))
-            }
-            Self::Files(folder, manner, around) => {
-                around.try_out()?;
-                banner::show(&server, &folder.path().display().to_string(), &crew);
-                Ok(http::pool(server, move |shift| {
-                    let files = Files::of(&folder, &manner);
-                    ready(around.at(shift.seat()).map_err(Into::into).map(|desk| {
-                        service_fn(move |request| {
-                            let files = files.clone();
-                            desk.clone().attend(request, |request| files.answer(request))
-                        })
-                    }))
-                }))
-            }
-            Self::Program(plan) => {
-                let program = plan.program(server.listeners())?;
-                banner::show(&server, &program.name(), &Crew::of_programs(&server));
-                Ok(server.with_program(program))
-            }
-        }
-    }
-}
-
 /// The library's settings of one pool, after a look whether they are possible.
 fn builder(pool: &PoolSettings, name: Option<&Name>) -> Result<Builder> {
     rules::check(pool)?;
@@ -264,7 +201,9 @@ mod tests {
     use clap::{Command, FromArgMatches};
 
     use super::*;
+    use crate::around::Around;
     use crate::config::SAMPLE;
+    use crate::files::Manner;
 
     const EVERY_FLAG: &str = "serve public --listen :1 --listen unix:/x --handlers 2..8 --balance spare --slo 99.9%<20ms --threads 2 \
         --notification some:4 --boot-timeout 2m --announce 1s --stop-grace 5 --kill-after 2s \

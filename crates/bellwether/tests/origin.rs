@@ -1,5 +1,9 @@
 //! What a request over HTTP tells of its connection.
 #![cfg(feature = "http")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "all of it is test code, but clippy sees that only in functions marked #[test]"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn lines_that_nobody_takes_make_nobody_wait() {
-        let (reader, writer) = std::io::pipe().unwrap();
+        let (reader, writer) = io::pipe().unwrap();
         let log = Log::begin(Target::pipe(writer), Format::Combined).unwrap();
         // More than the pipe and the queue hold.
         for _ in 0..3 * QUEUE {

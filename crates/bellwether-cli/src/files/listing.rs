@@ -131,7 +131,7 @@ impl Entry {
         let about = std::fs::metadata(found.path()).ok()?;
         let is_file = about.is_file();
         let modified = about.modified().ok().filter(|time| can_be_written(*time)).map(date);
-        (is_file || about.is_dir()).then(|| Self { is_file, name, size: about.len(), modified })
+        (is_file || about.is_dir()).then_some(Self { is_file, name, size: about.len(), modified })
     }
 
     fn shown(&self) -> String {

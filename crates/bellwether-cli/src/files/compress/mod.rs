@@ -73,7 +73,9 @@ impl Packing {
         rewrite(&mut head.headers, coding);
         let body = match is_head {
             true => Packed::Nothing,
-            false => Packed::Smaller(packed::Smaller::new(body, length, encoder, &self.work)),
+            false => {
+                Packed::Smaller(Box::new(packed::Smaller::new(body, length, encoder, &self.work)))
+            }
         };
         Response::from_parts(head, body)
     }

@@ -15,7 +15,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A body as it is, or smaller.
 pub(crate) enum Packed<B> {
     Plain(B),
-    Smaller(Smaller<B>),
+    Smaller(Box<Smaller<B>>),
     /// What HEAD gets in the place of a smaller one, whose length nobody knows.
     Nothing,
 }
@@ -105,7 +105,7 @@ mod tests {
     fn sent(text: &str, length: u64, coding: Coding) -> Result<Bytes, BoxError> {
         let encoder = Encoder::new(coding, length).unwrap();
         let body = Full::new(Bytes::from(text.to_owned()));
-        let body = Packed::Smaller(Smaller::new(body, length, encoder, &Arc::new(())));
+        let body = Packed::Smaller(Box::new(Smaller::new(body, length, encoder, &Arc::new(()))));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(body.collect()).map(|all| all.to_bytes())
     }
