@@ -45,7 +45,7 @@ pub(crate) struct PoolSettings {
     #[arg(skip)]
     pub(crate) cache: Vec<Written<CacheRule>>,
 
-    /// Whether text of 1 KiB or more is sent as zstd, br or gzip to clients that accept it
+    /// Whether text of 1 KiB or more is sent as zstd, gzip or br to clients that accept it
     /// [default: true].
     #[arg(skip)]
     pub(crate) compress: Option<Written<Switch>>,

@@ -43,10 +43,10 @@ pub(crate) struct SiteFlags {
     #[arg(long, value_name = "RULE", help_heading = FILES)]
     cache: Vec<Written<CacheRule>>,
 
-    /// Whether text of 1 KiB or more is sent as zstd, br or gzip to clients that accept it, where
+    /// Whether text of 1 KiB or more is sent as zstd, gzip or br to clients that accept it, where
     /// no variant lies beside the file and no range is asked for [default: on].
     ///
-    /// 76 KiB of HTML become 22 KiB in 0.14 ms of a processor.
+    /// 76 KB of HTML become 22 KB for 0.17 ms of a processor.
     #[arg(long, value_name = "on|off", help_heading = FILES)]
     compress: Option<Written<Switch>>,
 

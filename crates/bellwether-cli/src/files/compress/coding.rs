@@ -11,8 +11,8 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// The cheapest and smallest at the levels that we choose first.
-    const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
+    /// At the levels that we choose the cheapest first; all come to about the same size.
+    const ALL: [Self; 3] = [Self::Zstd, Self::Gzip, Self::Brotli];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -71,13 +71,14 @@ mod tests {
             assert_eq!(best, expected, "{accepted}");
         };
         check("gzip, deflate, br, zstd", "zstd");
-        check("gzip, deflate, br", "br");
+        check("gzip, deflate, br", "gzip");
+        check("gzip;q=0.9, br", "br");
         check("gzip", "gzip");
         check("GZIP;q=1.0", "gzip");
         check("gzip;q=1, br;q=0.5, zstd;q=0", "gzip");
         check("*", "zstd");
         check("*;q=0.1, gzip", "gzip");
-        check("zstd;q=0, *", "br");
+        check("zstd;q=0, *", "gzip");
         check("gzip;q=0.5, identity", "");
         check("gzip;q=0.5, identity;q=0.1", "gzip");
         check("gzip;q=0", "");

@@ -1,8 +1,8 @@
 //! What makes text smaller, at levels that cost little.
 //!
-//! Measured with a page of 76,225 bytes, one thread: zstd 2 to 29.3 % in 0.14 ms, brotli 1 to 31.2 %
-//! in 0.32 ms, gzip 2 to 29.5 % in 0.39 ms (gzip 6: 26.6 % in 0.86 ms). Windows are small, because
-//! each answer on its way has one.
+//! Measured with a page of 76,225 bytes: zstd 2 to 29.3 %, gzip 2 to 29.5 %, brotli 1 to 31.2 %; by
+//! the server the page costs 0.21, 0.44 and 0.77 ms of a processor, and 0.04 ms as it is. Windows are
+//! small, because each answer on its way has one.
 
 use std::io::{self, Write};
 use std::mem::take;
