@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use super::program::PassWay;
 use super::rights::{Limited, Range};
 use super::settings::PoolSettings;
+use super::site;
 use super::written::{Handlers, Percent, Written};
 
 const MOST_HANDLERS: usize = 4096;
@@ -35,8 +36,8 @@ pub(crate) struct Problem {
 pub(crate) fn problems(pool: &PoolSettings) -> Vec<Problem> {
     let found = [
         content(pool),
-        site(pool),
-        log(pool),
+        site::about_files(pool),
+        site::about_requests(pool),
         handlers(pool),
         deadlines(pool),
         no_way_to_change(pool),
@@ -192,45 +193,6 @@ fn limits(pool: &PoolSettings) -> Option<Problem> {
         keys: vec![("limits", format!("{resource} has no unit"))],
         message: format!("limits: {resource} does not count bytes"),
         hint: "write a number alone".into(),
-    })
-}
-
-/// What is said about files where there are none.
-fn site(pool: &PoolSettings) -> Option<Problem> {
-    let given = [
-        ("listing", pool.listing.is_some_and(|it| it.0.0)),
-        ("spa", pool.spa.is_some()),
-        ("cache", !pool.cache.is_empty()),
-        ("compress", pool.compress.is_some()),
-    ];
-    let (key, _) = given.into_iter().find(|(_, given)| *given && pool.serve.is_none())?;
-    Some(Problem {
-        keys: vec![(key, "of which files?".into())],
-        message: format!("{key}: there are no files that it could be about"),
-        hint: "name the directory to serve".into(),
-    })
-}
-
-/// What is said about requests that are not seen here, or about lines that nobody writes.
-fn log(pool: &PoolSettings) -> Option<Problem> {
-    let given = [
-        ("access-log", pool.access_log.is_some()),
-        ("access-log-format", pool.access_log_format.is_some()),
-        ("server-timing", pool.server_timing.is_some_and(|it| it.0.0)),
-    ];
-    if let Some((key, _)) = given.into_iter().find(|(_, given)| *given)
-        && !pool.command.is_empty()
-    {
-        return Some(Problem {
-            keys: vec![(key, "seen by the program alone".into())],
-            message: format!("{key}: the requests to a program are seen by it alone"),
-            hint: "leave it out, and let the program do it".into(),
-        });
-    }
-    (pool.access_log_format.is_some() && pool.access_log.is_none()).then(|| Problem {
-        keys: vec![("access-log-format", "of which log?".into())],
-        message: "access-log-format: there is no log that it could be about".into(),
-        hint: "add access-log, a file or -".into(),
     })
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 use http::Uri;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::rules::Problem;
 use super::settings::PoolSettings;
 use super::written::{Switch, Value, Written};
 use crate::access_log::Format;
@@ -88,6 +89,45 @@ impl SiteFlags {
             ..pool
         }
     }
+}
+
+/// What is said about files where there are none.
+pub(super) fn about_files(pool: &PoolSettings) -> Option<Problem> {
+    let given = [
+        ("listing", pool.listing.is_some_and(|it| it.0.0)),
+        ("spa", pool.spa.is_some()),
+        ("cache", !pool.cache.is_empty()),
+        ("compress", pool.compress.is_some()),
+    ];
+    let (key, _) = given.into_iter().find(|(_, given)| *given && pool.serve.is_none())?;
+    Some(Problem {
+        keys: vec![(key, "of which files?".into())],
+        message: format!("{key}: there are no files that it could be about"),
+        hint: "name the directory to serve".into(),
+    })
+}
+
+/// What is said about requests that are not seen here, or about lines that nobody writes.
+pub(super) fn about_requests(pool: &PoolSettings) -> Option<Problem> {
+    let given = [
+        ("access-log", pool.access_log.is_some()),
+        ("access-log-format", pool.access_log_format.is_some()),
+        ("server-timing", pool.server_timing.is_some_and(|it| it.0.0)),
+    ];
+    if let Some((key, _)) = given.into_iter().find(|(_, given)| *given)
+        && !pool.command.is_empty()
+    {
+        return Some(Problem {
+            keys: vec![(key, "seen by the program alone".into())],
+            message: format!("{key}: the requests to a program are seen by it alone"),
+            hint: "leave it out, and let the program do it".into(),
+        });
+    }
+    (pool.access_log_format.is_some() && pool.access_log.is_none()).then(|| Problem {
+        keys: vec![("access-log-format", "of which log?".into())],
+        message: "access-log-format: there is no log that it could be about".into(),
+        hint: "add access-log, a file or -".into(),
+    })
 }
 
 /// A file in the folder that is served, as a relative path.

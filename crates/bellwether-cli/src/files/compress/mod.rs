@@ -25,7 +25,7 @@ use super::store::NoBody;
 /// What is smaller fits into one or two packets as it is.
 const LEAST: u64 = 1024;
 
-/// How many answers a thread makes smaller at once, each with up to some 1 MiB of memory; more are
+/// How many answers a thread makes smaller at once, each with up to 0.7 MiB of memory; more are
 /// sent as they are.
 const AT_ONCE: usize = 64;
 
