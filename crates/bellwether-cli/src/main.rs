@@ -1,11 +1,12 @@
 //! The program `bellwether`: a server of handler processes that race for one kernel queue.
 
+mod access_log;
+mod around;
 mod ask;
 mod banner;
 mod cli;
 mod config;
 mod dev;
-mod disk;
 mod doctor;
 mod ending;
 mod events;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body_util::{Either, Full};
+use rustix::io::Errno;
 use tower_http::services::fs::ServeFileSystemResponseBody;
 
 /// What an answer carries: a file, or a few bytes made here.
@@ -23,7 +24,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    const fn status(self) -> StatusCode {
+    pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -63,8 +64,13 @@ pub(crate) fn only_reads(method: &Method) -> bool {
 
 /// Tells whether these request headers are those of a browser that opens a page.
 pub(crate) fn wants_html(asked: &HeaderMap) -> bool {
+    wants(asked, "text/html")
+}
+
+/// Tells whether these request headers name a media type.
+pub(crate) fn wants(asked: &HeaderMap, kind: &str) -> bool {
     let accepted = asked.get_all(header::ACCEPT).into_iter();
-    accepted.filter_map(|value| value.to_str().ok()).any(|value| value.contains("text/html"))
+    accepted.filter_map(|value| value.to_str().ok()).any(|value| value.contains(kind))
 }
 
 /// An answer that is a page of its own: it loads nothing from elsewhere.
@@ -99,9 +105,9 @@ fn bytes(body: impl Into<Bytes>, kind: &'static str) -> Response<Body> {
 pub(crate) fn means_not_found(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound, PermissionDenied};
     let kinds = [NotFound, PermissionDenied, NotADirectory, InvalidFilename, InvalidInput];
-    // ErrorKind has no stable name for a loop of symbolic links.
-    kinds.contains(&error.kind())
-        || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+    // ErrorKind has no stable name for a loop of symbolic links, nor for the file of a socket.
+    let nameless = [Errno::LOOP, Errno::NXIO].map(|errno| Some(errno.raw_os_error()));
+    kinds.contains(&error.kind()) || nameless.contains(&error.raw_os_error())
 }
 
 #[cfg(test)]
@@ -138,10 +144,10 @@ mod tests {
             let error = io::Error::from_raw_os_error(errno);
             assert_eq!(means_not_found(&error), expected, "{error}");
         };
-        use rustix::io::Errno;
         for errno in [Errno::NOENT, Errno::ACCESS, Errno::NOTDIR, Errno::NAMETOOLONG, Errno::LOOP] {
             check(errno.raw_os_error(), true);
         }
+        check(Errno::NXIO.raw_os_error(), true);
         check(Errno::MFILE.raw_os_error(), false);
         check(Errno::IO.raw_os_error(), false);
     }

@@ -1,23 +1,22 @@
 //! `bellwether serve` and `bellwether start`: from settings to a server that has been stopped.
 
-use std::future::ready;
+mod content;
+
 use std::path::PathBuf;
 
-use bellwether::{Builder, Group, Pool, Result, Server, Stopped, http};
+use bellwether::{Builder, Group, Result, Stopped};
 use clap::Args;
-use tower::service_fn;
+use content::Content;
 
-use crate::banner::{self, Crew};
 use crate::config::rules;
 use crate::config::settings::PoolSettings;
+use crate::config::site::SiteFlags;
 use crate::config::tls::{Certificate, tls};
 use crate::config::written::{Name, Written};
 use crate::config::{Allow, Config, File, Grant};
 use crate::ending::{CUT, Ending};
-use crate::files::{Files, Folder};
 use crate::log;
-use crate::run::plan::{self, Plan};
-use crate::welcome::Welcome;
+use crate::run::plan;
 
 const ADDRESS: &str = "127.0.0.1:8080";
 
@@ -50,6 +49,9 @@ pub(crate) struct Serve {
 
     #[command(flatten)]
     pool: PoolSettings,
+
+    #[command(flatten)]
+    site: SiteFlags,
 
     #[command(flatten)]
     control: Control,
@@ -123,6 +125,7 @@ impl Serve {
     fn config(&self) -> Config {
         let tls = self.tls.chunks_exact(2).map(Certificate::of).collect();
         let pool = PoolSettings { serve: self.directory.clone(), tls, ..self.pool.clone() };
+        let pool = self.site.added_to(pool);
         self.control.config(pool, &[ADDRESS.into()])
     }
 }
@@ -170,50 +173,6 @@ fn together(config: &Config, text: &str, way: Way) -> Result<Stopped> {
     group.run(pools)
 }
 
-/// What a pool serves.
-enum Content {
-    Welcome,
-    Files(Folder),
-    Program(Box<Plan>),
-}
-
-impl Content {
-    fn of(pool: &PoolSettings) -> Result<Self> {
-        match &pool.serve {
-            _ if !pool.command.is_empty() => Plan::of(pool).map(Box::new).map(Self::Program),
-            Some(folder) => Folder::at(folder).map(Self::Files),
-            None => Ok(Self::Welcome),
-        }
-    }
-
-    /// Makes a pool that serves it.
-    fn pool(self, server: Server) -> Result<Pool> {
-        let crew = Crew::of(&server);
-        match self {
-            Self::Welcome => {
-                banner::show(&server, "its welcome page", &crew);
-                let name = server.name().to_owned();
-                Ok(http::pool(server, move |shift| {
-                    let welcome = Welcome::by(shift.seat(), &name, &crew);
-                    ready(Ok(service_fn(move |request| welcome.clone().answer(request))))
-                }))
-            }
-            Self::Files(folder) => {
-                banner::show(&server, &folder.path().display().to_string(), &crew);
-                Ok(http::pool(server, move |_shift| {
-                    let files = Files::of(&folder);
-                    ready(Ok(service_fn(move |request| files.clone().answer(request))))
-                }))
-            }
-            Self::Program(plan) => {
-                let program = plan.program(server.listeners())?;
-                banner::show(&server, &program.name(), &Crew::of_programs(&server));
-                Ok(server.with_program(program))
-            }
-        }
-    }
-}
-
 /// The library's settings of one pool, after a look whether they are possible.
 fn builder(pool: &PoolSettings, name: Option<&Name>) -> Result<Builder> {
     rules::check(pool)?;
@@ -256,15 +215,18 @@ mod tests {
     use clap::{Command, FromArgMatches};
 
     use super::*;
+    use crate::around::Around;
     use crate::config::SAMPLE;
     use crate::config::tls::tests::certificate_on_disk;
+    use crate::files::Manner;
 
     const EVERY_FLAG: &str = "serve public --tls CERT KEY --listen :1 --listen unix:/x --handlers 2..8 --balance spare --slo 99.9%<20ms --threads 2 \
         --notification some:4 --boot-timeout 2m --announce 1s --stop-grace 5 --kill-after 2s \
         --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
         --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
         --max-memory 512MiB --memory-pressure 20% --shed off --crash-budget 60 --name shop \
-        --allow read=gid:33 --allow operate=uid:1000";
+        --allow read=gid:33 --allow operate=uid:1000 --listing --spa=app.html --cache no-store --compress off \
+        --access-log a.log --access-log-format json --server-timing on";
 
     const EVERY_KEY: &str = "
         name = 'shop'
@@ -294,6 +256,13 @@ mod tests {
         max-memory = 536_870_912
         memory-pressure = 20
         shed = false
+        listing = true
+        spa = 'app.html'
+        cache = ['no-store']
+        compress = false
+        access-log = 'a.log'
+        access-log-format = 'json'
+        server-timing = true
         crash-budget = 60";
 
     /// The same text with a certificate and a key that are there.
@@ -309,11 +278,15 @@ mod tests {
         Serve::from_arg_matches(&matches).unwrap()
     }
 
-    /// What the library is given for the only pool, in the form for people who debug.
+    /// What the library and the files are given for the only pool, in the form for people who
+    /// debug.
     fn given(config: &Config) -> String {
         let pool = config.pool.values().next().unwrap();
-        let builder = builder(pool, config.name.as_ref().map(|name| &name.0)).unwrap();
-        format!("{:?}", controlled(builder, config, Way { take_over: false }))
+        let Ok(builder) = builder(pool, config.name.as_ref().map(|name| &name.0)) else {
+            return format!("{:?}", rules::problems(pool));
+        };
+        let builder = controlled(builder, config, Way { take_over: false });
+        format!("{builder:?} {:?} {:?}", Manner::of(pool), Around::of(pool))
     }
 
     #[test]
@@ -325,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_reaches_the_library() {
+    fn every_setting_reaches_who_heeds_it() {
         let all = typed(EVERY_FLAG);
         let flags: Vec<_> = EVERY_FLAG.split(" --").skip(1).collect();
         for missing in &flags {

@@ -9,12 +9,20 @@
 #[path = "../../bellwether/tests/kit/mod.rs"]
 mod kit;
 
+#[path = "program/access_log.rs"]
+mod access_log;
+#[path = "program/app.rs"]
+mod app;
 #[path = "program/bad_input.rs"]
 mod bad_input;
+#[path = "program/cache.rs"]
+mod cache;
 #[path = "program/changes.rs"]
 mod changes;
 #[path = "program/clients.rs"]
 mod clients;
+#[path = "program/compress.rs"]
+mod compress;
 #[path = "program/config.rs"]
 mod config;
 #[path = "program/files.rs"]
@@ -25,6 +33,8 @@ mod generate;
 mod help;
 #[path = "program/https.rs"]
 mod https;
+#[path = "program/listing.rs"]
+mod listing;
 #[path = "program/load.rs"]
 mod load;
 #[path = "program/log.rs"]

@@ -1,5 +1,6 @@
 //! HTTP/1.1 and HTTP/2 for any tower service, by hyper.
 
+mod origin;
 mod patience;
 mod reply;
 #[cfg(feature = "tls")]
@@ -20,6 +21,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+pub use origin::{Peer, Waited};
 use patience::{First, first_of, last_request, patience, patiently};
 use reply::Reply;
 #[cfg(feature = "tls")]
@@ -59,6 +61,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// the handler go on. Once the head of the answer is sent the soft deadline is void, but the
 /// request lasts, as far as the hard deadline goes, until its body has ended or its client is
 /// gone. The time in the buffer counts for the first request of a connection.
+///
+/// Each request carries its client's address as an extension ([`Peer`]), the first one of a
+/// connection also how long that waited in the buffer ([`Waited`]).
 ///
 /// Where [`Builder::shed`](crate::Builder::shed) is on, a connection that comes out of the buffer too
 /// late is not given to the service: its first request gets 503 with `Retry-After: 1`, and the
@@ -259,6 +264,7 @@ struct Counted<V> {
     shift: Shift,
     /// How long the connection waited in the buffer.
     waited: Option<Duration>,
+    peer: Option<Peer>,
     progress: Arc<Progress>,
 }
 
@@ -295,13 +301,17 @@ impl Progress {
 impl<V> Counted<V> {
     fn new(service: V, shift: &Shift, connection: &Connection) -> Self {
         let progress = Arc::default();
-        Self { service, shift: shift.clone(), waited: connection.waited(), progress }
+        let (waited, peer) = (connection.waited(), connection.client().map(Peer));
+        Self { service, shift: shift.clone(), waited, peer, progress }
     }
 
-    /// A request has come: it is given a deadline, where there is one.
+    /// A request has come: it is told where from, and given a deadline, where there is one.
     fn begin(&self, request: &mut Request<Incoming>) -> Option<Unfinished> {
         let is_first = self.progress.asked(request.version());
-        let begun = self.shift.begin(self.waited.filter(|_| is_first))?;
+        let waited = self.waited.filter(|_| is_first);
+        self.peer.map(|peer| request.extensions_mut().insert(peer));
+        waited.map(|time| request.extensions_mut().insert(Waited(time)));
+        let begun = self.shift.begin(waited)?;
         let deadline = begun.deadline();
         deadline.label(&format!("{} {}", request.method(), request.uri().path()));
         request.extensions_mut().insert(deadline);

@@ -18,6 +18,7 @@ mod report;
 pub(crate) mod rights;
 pub(crate) mod rules;
 pub(crate) mod settings;
+pub(crate) mod site;
 mod syntax;
 pub(crate) mod tls;
 pub(crate) mod written;

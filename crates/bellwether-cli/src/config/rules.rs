@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use super::program::PassWay;
 use super::rights::{Limited, Range};
 use super::settings::PoolSettings;
+use super::site;
 use super::written::{Handlers, Percent, Written};
 
 const MOST_HANDLERS: usize = 4096;
@@ -33,8 +34,15 @@ pub(crate) struct Problem {
 
 /// Finds all that is wrong with these values, as far as they can be judged by themselves.
 pub(crate) fn problems(pool: &PoolSettings) -> Vec<Problem> {
-    let found =
-        [content(pool), handlers(pool), deadlines(pool), no_way_to_change(pool), limits(pool)];
+    let found = [
+        content(pool),
+        site::about_files(pool),
+        site::about_requests(pool),
+        handlers(pool),
+        deadlines(pool),
+        no_way_to_change(pool),
+        limits(pool),
+    ];
     let found = found.into_iter().chain(times(pool)).chain(numbers(pool)).flatten();
     found.chain(without_effect(pool)).collect()
 }
@@ -285,6 +293,13 @@ mod tests {
         check("user = 'root'", &["user"], "add command");
         let unit = "command = ['php-cgi']\nlimits = { core = '1MiB', nofile = '1k' }";
         check(unit, &["limits"], "a number alone");
+        check("listing = true", &["listing"], "name the directory");
+        check("spa = 'index.html'", &["spa"], "name the directory");
+        check("cache = ['no-store']", &["cache"], "name the directory");
+        check("compress = false", &["compress"], "name the directory");
+        check("access-log-format = 'json'", &["access-log-format"], "add access-log");
+        check("access-log = '-'\ncommand = ['php-cgi']", &["access-log"], "leave it out");
+        check("listing = true\ncommand = ['php-cgi']", &["listing"], "name the directory");
         let both = ["max-surge", "max-unavailable"];
         check("max-surge = '0%'\nmax-unavailable = 0", &both, "at least 1");
     }

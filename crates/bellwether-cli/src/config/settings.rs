@@ -14,8 +14,11 @@ use serde::Deserialize;
 use super::place::resolved;
 use super::program::{KindOf, LogWay, PassWay, ReadyWay, StopSignal};
 use super::rights::{Account, Limited, Range};
+use super::site::PageOfApp;
 use super::tls::Certificate;
 use super::written::{Handlers, Percent, Switch, Written};
+use crate::access_log::Format;
+use crate::files::CacheRule;
 
 type Time = Written<Duration>;
 
@@ -27,6 +30,40 @@ pub(crate) struct PoolSettings {
     /// The directory to serve; without one a welcome page shows who answers.
     #[arg(skip)]
     pub(crate) serve: Option<PathBuf>,
+
+    /// Whether a folder without index.html is answered with a list of what is in it [default:
+    /// false].
+    #[arg(skip)]
+    pub(crate) listing: Option<Written<Switch>>,
+
+    /// The file with which paths that lead nowhere are answered, for applications that run in the
+    /// browser [default: none].
+    #[arg(skip)]
+    pub(crate) spa: Option<Written<PageOfApp>>,
+
+    /// For how long files may be kept by clients and caches: words of Cache-Control, for all files or
+    /// after a pattern and `=`; the last that fits counts [default: no-cache].
+    #[arg(skip)]
+    pub(crate) cache: Vec<Written<CacheRule>>,
+
+    /// Whether text of 1 KiB or more is sent as zstd, gzip or br to clients that accept it
+    /// [default: true].
+    #[arg(skip)]
+    pub(crate) compress: Option<Written<Switch>>,
+
+    /// The file to which a line is written for every request, `-` for standard output [default:
+    /// none].
+    #[arg(skip)]
+    pub(crate) access_log: Option<PathBuf>,
+
+    /// How the lines are written: combined or json [default: combined].
+    #[arg(skip)]
+    pub(crate) access_log_format: Option<Written<Format>>,
+
+    /// Whether the answer to the first request of a connection says how long that waited in the
+    /// buffer, by the header Server-Timing [default: false].
+    #[arg(skip)]
+    pub(crate) server_timing: Option<Written<Switch>>,
 
     /// The program to run in each handler and its arguments, in place of `serve`.
     #[arg(skip)]
@@ -273,8 +310,15 @@ impl PoolSettings {
         self.tls.iter_mut().for_each(|it| it.resolve(folder));
         self.recipes = self.recipes.take().map(|path| folder.join(path));
         self.directory = self.directory.take().map(|path| folder.join(path));
+        let log = self.access_log.take();
+        self.access_log = log.map(|path| if is_output(&path) { path } else { folder.join(path) });
         self.listen.iter_mut().for_each(|it| it.0 = resolved(&it.0, folder));
     }
+}
+
+/// Tells whether a file stands for standard output.
+pub(crate) fn is_output(file: &Path) -> bool {
+    file == Path::new("-")
 }
 
 /// The library's settings on their way.

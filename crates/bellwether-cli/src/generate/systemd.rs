@@ -10,7 +10,7 @@ use bellwether::{Address, Defer, Error};
 use clap::Args;
 
 use crate::config::place::{options, place, socket_file};
-use crate::config::settings::PoolSettings;
+use crate::config::settings::{PoolSettings, is_output};
 use crate::config::written::Written;
 use crate::config::{Config, File, SYSTEM_WIDE};
 use crate::ending::Ending;
@@ -97,11 +97,11 @@ fn service(name: &str, config: &Config, sockets: &[&str], program: &Path, file: 
     let users = if low_port { "" } else { "PrivateUsers=yes\n" };
     let at_home =
         |path: &Path| ["/home", "/root", "/run/user"].iter().any(|it| path.starts_with(it));
-    let served = pools.iter().filter_map(|pool| pool.serve.as_deref());
+    let named = pools.iter().flat_map(|pool| [pool.serve.as_deref(), pool.access_log.as_deref()]);
     let secrets = pools.iter().flat_map(|pool| &pool.tls);
     let secrets = secrets.flat_map(|it| [it.cert.as_path(), &it.key]);
-    let home =
-        if served.chain(secrets).chain([program, file]).any(at_home) { "read-only" } else { "yes" };
+    let all = named.flatten().chain(secrets).chain([program, file]);
+    let home = if all.into_iter().any(at_home) { "read-only" } else { "yes" };
     let after: String = sockets.iter().map(|it| format!(" {it}")).collect();
     let requires = sockets.iter().map(|it| format!("Requires={it}\n")).collect::<String>();
     let facts = [
@@ -157,12 +157,15 @@ fn groups(pools: &[&PoolSettings]) -> String {
     groups.iter().map(|group| format!("SupplementaryGroups={group}\n")).collect()
 }
 
-/// The folders in which socket files are made.
+/// The folders in which socket files and access logs are made.
 fn writable(pools: &[&PoolSettings]) -> String {
     let places: Vec<_> = addresses(pools).map(place).collect();
-    let folders = places.iter().filter_map(|it| socket_file(it)?.parent());
-    let lines: String =
-        folders.map(|folder| format!("ReadWritePaths={}\n", quoted(folder))).collect();
+    let sockets = places.iter().filter_map(|it| socket_file(it)?.parent());
+    let logs = pools.iter().filter_map(|it| it.access_log.as_deref().filter(|it| !is_output(it)));
+    // Each once, in the order of their names.
+    let folders: BTreeSet<_> = sockets.chain(logs.filter_map(Path::parent)).collect();
+    let line = |folder| format!("ReadWritePaths={}\n", quoted(folder));
+    let lines: String = folders.into_iter().map(line).collect();
     let comment =
         "# It must exist, and this user may write there; with --socket systemd makes it.\n";
     if lines.is_empty() { lines } else { comment.to_owned() + &lines }

@@ -31,6 +31,28 @@ impl Reply {
         fields.into_iter().find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
     }
 
+    /// All headers in their order, but for the date and how the body is framed.
+    pub(crate) fn headers(&self) -> Vec<&str> {
+        let passing =
+            |line: &&str| !["date: ", "transfer-encoding: "].iter().any(|it| line.starts_with(it));
+        self.head.lines().skip(1).filter(passing).collect()
+    }
+
+    /// Puts the body together that was sent in chunks.
+    #[track_caller]
+    fn unchunked(mut self) -> Self {
+        let (mut whole, mut rest) = (Vec::new(), &self.body[..]);
+        while !rest.is_empty() {
+            let end = rest.windows(2).position(|two| two == b"\r\n").expect("a size");
+            let size = std::str::from_utf8(&rest[..end]).unwrap();
+            let size = usize::from_str_radix(size, 16).unwrap();
+            whole.extend(&rest[end + 2..end + 2 + size]);
+            rest = &rest[end + 4 + size..];
+        }
+        self.body = whole;
+        self
+    }
+
     /// The body as text.
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
@@ -63,7 +85,9 @@ pub(crate) fn raw(run: &Run, line: &str, headers: &str) -> Reply {
     write!(stream, "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
-    Reply::read(&bytes)
+    let reply = Reply::read(&bytes);
+    let in_chunks = reply.header("transfer-encoding") == Some("chunked");
+    if in_chunks { reply.unchunked() } else { reply }
 }
 
 /// Connects to the first address of a server.

@@ -31,7 +31,7 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ("[pool.web]\nthread = 2", "3:1", &["`thread`", "did you mean `threads`?"]),
     ("[pool.web]\nstop_grace = '1s'", "3:1", &["`stop_grace`", "did you mean `stop-grace`?"]),
     ("[pool.web]\nhradlers = 2", "3:1", &["`hradlers`", "did you mean `handlers`?"]),
-    ("[pool.web]\ncolour = 'red'", "3:1", &["`colour`", "there are serve, command"]),
+    ("[pool.web]\ncolour = 'red'", "3:1", &["`colour`", "there are serve, "]),
     ("allow = { raed = [] }\n[pool.web]", "1:11", &["`raed`", "did you mean `read`?"]),
     ("pool.web.name = 'x'\npool.web.listen = [':1']", "1:10", &["`name`"]),
     // Types.
@@ -111,6 +111,12 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         "4:7",
         &["no effect on a program", "it speaks TLS itself"],
     ),
+    ("[pool.web]\nlisting = true", "3:11", &["no files", "name the directory"]),
+    ("[pool.web]\nlisting = 'on'", "3:11", &["string \"on\"", "true or false"]),
+    ("[pool.web]\nspa = '../x.html'", "3:7", &["`../x.html`", "index.html"]),
+    ("[pool.web]\ncache = ['max-age=1h']", "3:10", &["number of seconds", "max-age=3600"]),
+    ("[pool.web]\naccess-log-format = 'xml'", "3:21", &["`xml`", "combined"]),
+    ("[pool.web]\naccess-log-format = 'json'", "3:21", &["no log", "add access-log"]),
     ("[pool.web]\nserve = 'no/such/place'", "3:9", &["No such file", "give the path"]),
 ];
 

@@ -4,20 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::clients::{Reply, curl, raw, url};
-use crate::kit::{Launch, Run};
-use crate::stage::{serving, text};
-
-/// Starts a server of a directory that this fills.
-#[track_caller]
-fn serve(fill: impl FnOnce(&std::path::Path)) -> Run {
-    let launch: Launch = serving();
-    let site = launch.path("site");
-    fs::create_dir(&site).unwrap();
-    fill(&site);
-    let run = launch.arg(&site).start();
-    run.wait_ready(2);
-    run
-}
+use crate::stage::{serve_site, text};
 
 fn etag(reply: &Reply) -> String {
     reply.header("etag").expect("a version").to_owned()
@@ -25,7 +12,7 @@ fn etag(reply: &Reply) -> String {
 
 #[test]
 fn files_and_folders_are_served_with_their_type() {
-    let mut run = serve(|site| {
+    let mut run = serve_site(&[], |site| {
         fs::write(site.join("index.html"), "<p>start").unwrap();
         fs::write(site.join("notes.txt"), "größer").unwrap();
         fs::create_dir(site.join("sub")).unwrap();
@@ -49,7 +36,7 @@ fn files_and_folders_are_served_with_their_type() {
 
 #[test]
 fn a_part_of_a_file_can_be_asked_for() {
-    let mut run = serve(|site| fs::write(site.join("digits"), "0123456789").unwrap());
+    let mut run = serve_site(&[], |site| fs::write(site.join("digits"), "0123456789").unwrap());
     let Some(part) = curl(&["-r", "2-4", &url(&run, "/digits")]) else { return };
     assert_eq!((part.status, part.text()), (206, "234"));
     assert_eq!(part.header("content-range"), Some("bytes 2-4/10"));
@@ -60,7 +47,7 @@ fn a_part_of_a_file_can_be_asked_for() {
 
 #[test]
 fn a_download_goes_on_only_with_the_same_version_of_the_file() {
-    let mut run = serve(|site| fs::write(site.join("digits"), "0123456789").unwrap());
+    let mut run = serve_site(&[], |site| fs::write(site.join("digits"), "0123456789").unwrap());
     let version = etag(&raw(&run, "GET /digits", ""));
     let ask = |version: &str| {
         let headers = format!("Range: bytes=5-\r\nIf-Range: {version}\r\n");
@@ -75,7 +62,7 @@ fn a_download_goes_on_only_with_the_same_version_of_the_file() {
 
 #[test]
 fn what_the_client_has_is_not_sent_again() {
-    let mut run = serve(|site| fs::write(site.join("page"), "text").unwrap());
+    let mut run = serve_site(&[], |site| fs::write(site.join("page"), "text").unwrap());
     let first = raw(&run, "GET /page", "");
     let modified = first.header("last-modified").expect("a date");
     let check = |header: String, status: u16| {
@@ -92,7 +79,7 @@ fn what_the_client_has_is_not_sent_again() {
 
 #[test]
 fn a_compressed_variant_is_sent_to_who_accepts_it() {
-    let mut run = serve(|site| {
+    let mut run = serve_site(&[], |site| {
         fs::write(site.join("page.html"), "plain").unwrap();
         fs::write(site.join("page.html.gz"), "as gzip").unwrap();
         fs::write(site.join("page.html.br"), "as brotli").unwrap();
@@ -121,7 +108,7 @@ fn a_compressed_variant_is_sent_to_who_accepts_it() {
 
 #[test]
 fn nothing_above_the_directory_is_reached() {
-    let mut run = serve(|site| {
+    let mut run = serve_site(&[], |site| {
         fs::write(site.join("../secret"), "secret").unwrap();
         fs::create_dir(site.join("sub")).unwrap();
     });
@@ -150,7 +137,7 @@ fn nothing_above_the_directory_is_reached() {
 
 #[test]
 fn a_symbolic_link_is_followed() {
-    let mut run = serve(|site| {
+    let mut run = serve_site(&[], |site| {
         fs::write(site.join("../elsewhere"), "linked").unwrap();
         symlink("../elsewhere", site.join("link")).unwrap();
         symlink("loop", site.join("loop")).unwrap();
@@ -164,7 +151,7 @@ fn a_symbolic_link_is_followed() {
 
 #[test]
 fn a_folder_is_never_sent_to_another_server() {
-    let mut run = serve(|site| fs::create_dir(site.join("host.example")).unwrap());
+    let mut run = serve_site(&[], |site| fs::create_dir(site.join("host.example")).unwrap());
     let reply = raw(&run, "GET //host.example", "");
     assert_eq!((reply.status, reply.header("location")), (404, None));
     assert_eq!(run.stop().code(), Some(0));
@@ -172,7 +159,7 @@ fn a_folder_is_never_sent_to_another_server() {
 
 #[test]
 fn what_is_no_file_makes_nobody_wait() {
-    let mut run = serve(|site| {
+    let mut run = serve_site(&[], |site| {
         rustix::fs::mknodat(
             rustix::fs::CWD,
             site.join("pipe"),
@@ -182,26 +169,43 @@ fn what_is_no_file_makes_nobody_wait() {
         )
         .unwrap();
         symlink("/dev/zero", site.join("endless")).unwrap();
+        std::os::unix::net::UnixListener::bind(site.join("socket")).unwrap();
         fs::create_dir(site.join("empty")).unwrap();
         fs::write(site.join("file"), "").unwrap();
     });
     let long = format!("/{}", "x".repeat(300));
-    for path in ["/pipe", "/endless", "/empty/", "/file/below", "/nothing", &long] {
+    for path in ["/pipe", "/socket", "/endless", "/empty/", "/file/below", "/nothing", &long] {
         assert_eq!(raw(&run, &format!("GET {path}"), "").status, 404, "{path}");
     }
     let page = raw(&run, "GET /nothing", "Accept: text/html\r\n");
     assert!(page.text().contains("<h1>Not found</h1>"), "{}", page.text());
+    fs::remove_file(run.path("site/socket")).unwrap();
     assert_eq!(run.stop().code(), Some(0));
 }
 
 #[test]
 fn files_are_only_read() {
-    let mut run = serve(|site| fs::write(site.join("page"), "text").unwrap());
+    let mut run = serve_site(&[], |site| fs::write(site.join("page"), "text").unwrap());
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
         let reply = raw(&run, &format!("{method} /page"), "");
         assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD")), "{method}");
     }
     let head = raw(&run, "HEAD /page", "");
     assert_eq!((head.status, head.header("content-length"), head.body.len()), (200, Some("4"), 0));
+    assert_eq!(run.stop().code(), Some(0));
+}
+
+#[test]
+fn a_file_from_before_1970_is_served_without_its_date() {
+    let mut run = serve_site(&[], |site| {
+        let file = fs::File::create(site.join("old")).unwrap();
+        let time = rustix::fs::Timespec { tv_sec: -1_000_000_000, tv_nsec: 0 };
+        let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+        rustix::fs::futimens(&file, &times).unwrap();
+    });
+    for method in ["GET", "HEAD"] {
+        let reply = raw(&run, &format!("{method} /old"), "");
+        assert_eq!((reply.status, reply.header("last-modified")), (200, None), "{method}");
+    }
     assert_eq!(run.stop().code(), Some(0));
 }

@@ -156,6 +156,7 @@ const SHOP: &str = "
     stop-grace = '60s'
     [pool.api]
     listen = [':8081']
+    access-log = '/var/log/shop/access.log'
     boot-timeout = '2m'";
 
 fn shop() -> TempDir {
@@ -190,6 +191,7 @@ fn a_service_has_the_times_and_rights_that_its_file_needs() {
             "TimeoutStartSec=131s",
             "TimeoutStopSec=80s",
             "ReadWritePaths=/run/shop",
+            "ReadWritePaths=/var/log/shop",
             "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
         ],
     );

@@ -21,6 +21,18 @@ pub(crate) fn serving() -> Launch {
     Launch::of(PROGRAM).args(["serve", "--listen", "127.0.0.1:0", "--handlers", "2"])
 }
 
+/// Starts a server of a directory that this fills, with these flags.
+#[track_caller]
+pub(crate) fn serve_site(flags: &[&str], fill: impl FnOnce(&Path)) -> Run {
+    let launch = serving();
+    let site = launch.path("site");
+    std::fs::create_dir(&site).unwrap();
+    fill(&site);
+    let run = launch.args(flags).arg(&site).start();
+    run.wait_ready(2);
+    run
+}
+
 /// Runs a shell script that ends in `exec "$0" …`, where `$0` is the program.
 pub(crate) fn shell(script: &str) -> Launch {
     Launch::of("/bin/sh").args(["-c", script, PROGRAM])

@@ -4,7 +4,7 @@
 //! [notification=MODE] [tls=CERTIFICATE,KEY]...`. The path
 //! says what to do: `/stuck` never answers, `/switch` agrees to speak something else from there on, `/echo` answers with the
 //! body of the request, `/extend` does so and takes an hour for it if need be, `/deadline` tells
-//! whether there is one, `/N` is a request of the ledger.
+//! whether there is one, `/origin` who asks and whether it is known how long the connection waited, `/N` is a request of the ledger.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use bellwether::Tls;
+use bellwether::http::{Peer, Waited};
 use bellwether::{Builder, Deadline, Error, Server, Shift, http};
 use bytes::Bytes;
 use http_body::Body;
@@ -36,6 +37,8 @@ async fn serve(
     record: Option<&Path>,
 ) -> Result<::http::Response<String>, Infallible> {
     let deadline = request.extensions().get::<Deadline>().cloned();
+    let (peer, waited) = (request.extensions().get::<Peer>(), request.extensions().get::<Waited>());
+    let origin = format!("{peer:?} {}", waited.is_some());
     let path = request.uri().path().to_owned();
     let answer = match path.as_str() {
         "/switch" => String::new(),
@@ -46,6 +49,7 @@ async fn serve(
             text_of(request.into_body()).await
         }
         "/deadline" => format!("{}", deadline.is_some()),
+        "/origin" => origin,
         other => match other.trim_start_matches('/').parse() {
             Ok(id) => enter(id, record),
             Err(_) => format!("unknown: {other}"),
