@@ -5,6 +5,8 @@ use std::fmt;
 /// What showed that a program is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Evidence {
+    /// It has accepted a connection, before it was seen to wait for one.
+    Serves,
     /// A thread sleeps in poll or select, and the listener is among what it waits for.
     Poll,
     /// A thread sleeps in accept.
@@ -28,7 +30,8 @@ pub(crate) enum Evidence {
 }
 
 impl Evidence {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
+        Self::Serves,
         Self::Poll,
         Self::Accept,
         Self::Epoll,
@@ -49,6 +52,7 @@ impl Evidence {
     /// The byte by which a warden says it; never zero, which ends words.
     pub(crate) const fn code(self) -> u8 {
         match self {
+            Self::Serves => b's',
             Self::Poll => b'p',
             Self::Accept => b'a',
             Self::Epoll => b'e',
@@ -65,6 +69,7 @@ impl Evidence {
     /// The word for machines.
     pub(crate) const fn word(self) -> &'static str {
         match self {
+            Self::Serves => "serves",
             Self::Poll => "poll",
             Self::Accept => "accept",
             Self::Epoll => "epoll",
@@ -82,6 +87,7 @@ impl Evidence {
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Serves => "it has accepted a connection",
             Self::Poll => "it waits in poll",
             Self::Accept => "it waits in accept",
             Self::Epoll => "an epoll waits at the address",

@@ -223,7 +223,8 @@ impl Warden<'_> {
             Waits::Unknown => {
                 (now.saturating_sub(self.since) >= UNSEEN).then_some(Evidence::Unseen)
             }
-            Waits::Holds => None,
+            // It has taken a request before it was seen to wait for one.
+            Waits::Holds => self.has_accepted().then_some(Evidence::Serves),
         }
     }
 

@@ -103,6 +103,14 @@ impl Warden<'_> {
         let counts = Homes::default().accepted(&entrances, std::slice::from_ref(&all));
         counts.is_ok_and(|counts| counts == [0])
     }
+
+    /// Tells whether the program is seen to have a connection.
+    pub(super) fn has_accepted(&self) -> bool {
+        let all = Family::of(rustix::process::getpid());
+        let entrances: Vec<_> = self.post.listeners.iter().flat_map(Entrance::of).collect();
+        let counts = Homes::default().accepted(&entrances, std::slice::from_ref(&all));
+        counts.is_ok_and(|counts| counts.iter().sum::<usize>() > 0)
+    }
 }
 
 /// Lets a process open nothing more, so that accept(2) fails before it takes a connection (EMFILE).
