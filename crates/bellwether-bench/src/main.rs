@@ -37,6 +37,7 @@ mod quiet;
 mod raw_loop;
 mod scaling;
 mod site;
+mod slow;
 mod spawn;
 mod step;
 mod table;
@@ -60,6 +61,8 @@ enum Suite {
     Spawn(spawn::Options),
     /// What a program costs more under `bellwether run`: the same alone, and in a pool of one
     Program(program::Options),
+    /// What a client notices of a thousand others who take their time
+    Slow(slow::Options),
     /// Ten times the load from one moment to the next: bellwether beside Apache and php-fpm,
     /// and programs of others under `bellwether run`
     Step(step::Options),
@@ -88,6 +91,7 @@ fn main() -> Result<()> {
         Suite::Accept(options) => accept::run(&options),
         Suite::Spawn(options) => spawn::run(&options),
         Suite::Program(options) => program::run(&options),
+        Suite::Slow(options) => slow::run(&options),
         Suite::Step(options) => step::run(&options),
         Suite::Overload(options) => overload::run(&options),
         Suite::Cycles(options) => cycles::run(&options),

@@ -66,10 +66,19 @@ pub(crate) fn meaning(notification: Notification) -> String {
 
 /// Says on standard error what has been opened; `content` is what is served.
 pub(crate) fn show(server: &Server, content: &str, crew: &Crew) {
+    say(of(server, content, crew));
+}
+
+/// What there is to say of a server.
+pub(crate) fn of(server: &Server, content: &str, crew: &Crew) -> Option<String> {
     // Who goes on in the same process has said all that before.
-    if tracing::enabled!(tracing::Level::INFO) && !server.is_successor() {
-        let _ = Stderr.write_all(text(server, content, crew).as_bytes());
-    }
+    let is_wanted = tracing::enabled!(tracing::Level::INFO) && !server.is_successor();
+    is_wanted.then(|| text(server, content, crew))
+}
+
+/// Says it on standard error.
+pub(crate) fn say(words: Option<String>) {
+    words.into_iter().for_each(|words| drop(Stderr.write_all(words.as_bytes())));
 }
 
 fn text(server: &Server, content: &str, crew: &Crew) -> String {

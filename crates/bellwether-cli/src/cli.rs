@@ -15,6 +15,7 @@ use crate::generate::Generate;
 use crate::run::command::{Run, for_programs};
 use crate::serve::{Serve, Start};
 use crate::simulate::Simulate;
+use crate::top::Top;
 use crate::tune::Tune;
 
 /// The exit status of a wrong command line (EX_USAGE of sysexits.h).
@@ -43,6 +44,7 @@ Examples:
   bellwether start -c shop.toml      what a file says; `check` judges it
   bellwether status                  how it is, for people
   bellwether status --json           the same, for programs
+  bellwether top                     the same, live
   bellwether reload                  new handlers in place of the old";
 
 const SERVE_EXAMPLES: &str = "\
@@ -108,6 +110,20 @@ Examples:
   bellwether status --name demo
   bellwether status --json";
 
+const TOP_EXAMPLES: &str = "\
+Examples:
+  bellwether top
+  bellwether top --name shop --interval 500ms
+  bellwether top --plain | tee top.log
+
+Keys:
+  Tab      the next pool               s        sort the handlers
+  Up Down  other handlers              f        all of them, the busy, the others
+  + - a    scale: one more, one less, as configured
+  r        reload                      d        drain
+  q        leave
+What changes the server is asked first: the same key again does it.";
+
 const SIMULATE_EXAMPLES: &str = "\
 Examples:
   bellwether simulate step --balance demand,spare,knative --plot step.svg
@@ -152,6 +168,8 @@ pub(crate) enum Command {
     Generate(Generate),
     #[command(after_help = format!("{STATUS_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Status(Status),
+    #[command(after_help = format!("{TOP_EXAMPLES}\n\n{EXIT_STATUS}"))]
+    Top(Top),
     #[command(flatten)]
     Ask(ask::Ask),
     #[command(after_help = format!("{SIMULATE_EXAMPLES}\n\n{EXIT_STATUS}"))]

@@ -19,6 +19,8 @@ pub(crate) enum Ending {
     Said(u8),
     /// What went wrong.
     Failed(Error),
+    /// What went wrong, and what to try.
+    Advised(Error, String),
 }
 
 impl From<Error> for Ending {
@@ -39,17 +41,20 @@ fn status_of(work: impl FnOnce() -> Result<(), Ending>) -> u8 {
             upgrade::go_back(&format!("it ended with exit status {status}"));
             status
         }
-        Ok(Err(Ending::Failed(error))) => {
-            // With standard error gone, the status must say it alone.
-            let _ = std::io::stderr().write_all(format!("error: {error}\n").as_bytes());
-            upgrade::go_back(&error.to_string());
-            error.exit_code()
-        }
+        Ok(Err(Ending::Failed(error))) => failed(&error, ""),
+        Ok(Err(Ending::Advised(error, help))) => failed(&error, &format!("help: {help}\n")),
         Err(_) => {
             upgrade::go_back("it panicked");
             BUG // the panic has said why
         }
     }
+}
+
+fn failed(error: &Error, help: &str) -> u8 {
+    // With standard error gone, the status must say it alone.
+    let _ = std::io::stderr().write_all(format!("error: {error}\n{help}").as_bytes());
+    upgrade::go_back(&error.to_string());
+    error.exit_code()
 }
 
 #[cfg(test)]
@@ -65,6 +70,7 @@ mod tests {
         assert_eq!(status_of(|| Ok(())), 0);
         assert_eq!(status_of(|| Err(Ending::Said(64))), 64);
         assert_eq!(status_of(|| Err(configure("handlers").into())), 78);
+        assert_eq!(status_of(|| Err(Ending::Advised(configure("x"), "try y".into()))), 78);
         assert_eq!(status_of(|| panic!("on purpose")), 70);
     }
 }

@@ -50,6 +50,11 @@ pub(crate) fn why(target: &Target) -> Result<(), Ending> {
     print(&reasons(&why))
 }
 
+/// An entry in one short line, without its day and its pool.
+pub(crate) fn line_of_journal(entry: &Entry) -> String {
+    text::short(entry)
+}
+
 fn line(entry: &Entry) -> Result<String, Ending> {
     let json = serde_json::to_string(entry).map_err(unprinted)?;
     Ok(format!("{json}\n"))

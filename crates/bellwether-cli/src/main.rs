@@ -20,6 +20,7 @@ mod run;
 mod serve;
 mod simulate;
 mod status;
+mod top;
 mod tune;
 mod welcome;
 mod words;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Check(order) => config::check::run(&order),
         Command::Generate(order) => generate::run::<cli::Cli>(&order),
         Command::Status(question) => status::run(&question),
+        Command::Top(order) => top::run(&order),
         Command::Ask(ask) => ask::run(&ask),
         Command::Simulate(order) => simulate::run(&order),
         Command::Tune(order) => tune::run(&order),

@@ -8,6 +8,8 @@ use bellwether::{Builder, Group, Result, Stopped};
 use clap::Args;
 use content::Content;
 
+use crate::config::limits::LimitFlags;
+use crate::config::proxies::ProxyFlags;
 use crate::config::rules;
 use crate::config::settings::PoolSettings;
 use crate::config::site::SiteFlags;
@@ -52,6 +54,12 @@ pub(crate) struct Serve {
 
     #[command(flatten)]
     site: SiteFlags,
+
+    #[command(flatten)]
+    limits: LimitFlags,
+
+    #[command(flatten)]
+    proxies: ProxyFlags,
 
     #[command(flatten)]
     control: Control,
@@ -125,7 +133,7 @@ impl Serve {
     fn config(&self) -> Config {
         let tls = self.tls.chunks_exact(2).map(Certificate::of).collect();
         let pool = PoolSettings { serve: self.directory.clone(), tls, ..self.pool.clone() };
-        let pool = self.site.added_to(pool);
+        let pool = self.proxies.added_to(self.limits.added_to(self.site.added_to(pool)));
         self.control.config(pool, &[ADDRESS.into()])
     }
 }
@@ -220,13 +228,15 @@ mod tests {
     use crate::config::tls::tests::certificate_on_disk;
     use crate::files::Manner;
 
-    const EVERY_FLAG: &str = "serve public --tls CERT KEY --listen :1 --listen unix:/x --handlers 2..8 --balance spare --slo 99.9%<20ms --threads 2 \
+    const EVERY_FLAG: &str = "serve public --tls CERT KEY --listen :1 --listen unix:/x --handlers 2..8 --balance spare --slo 99.9%<20ms --threads 2 --connections 64 \
         --notification some:4 --boot-timeout 2m --announce 1s --stop-grace 5 --kill-after 2s \
         --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
         --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
-        --max-memory 512MiB --memory-pressure 20% --shed off --crash-budget 60 --name shop \
-        --allow read=gid:33 --allow operate=uid:1000 --listing --spa=app.html --cache no-store --compress off \
-        --access-log a.log --access-log-format json --server-timing on";
+        --max-memory 512MiB --memory-pressure 20% --shed off --label-requests on --crash-budget 60 --name shop \
+        --allow read=gid:33 --allow operate=uid:1000 --listing --hidden --spa=app.html --cache no-store --compress off \
+        --access-log a.log --access-log-format json --server-timing on \
+        --idle-timeout 10s --head-timeout 5s --body-timeout 6s --write-timeout 7s --max-target 2KiB \
+        --max-head 16KiB --max-body 2MiB --trust 10.0.0.0/8,unix --proxy-protocol --proxy-headers forwarded";
 
     const EVERY_KEY: &str = "
         name = 'shop'
@@ -239,6 +249,7 @@ mod tests {
         balance = 'spare'
         slo = '99.9%<20ms'
         threads = 2
+        connections = 64
         notification = 'some:4'
         boot-timeout = '120s'
         announce = '1s'
@@ -256,13 +267,25 @@ mod tests {
         max-memory = 536_870_912
         memory-pressure = 20
         shed = false
+        label-requests = true
         listing = true
+        hidden = true
         spa = 'app.html'
         cache = ['no-store']
         compress = false
         access-log = 'a.log'
         access-log-format = 'json'
         server-timing = true
+        idle-timeout = 10
+        head-timeout = '5s'
+        body-timeout = '6s'
+        write-timeout = '7s'
+        max-target = 2048
+        max-head = '16KiB'
+        max-body = '2MiB'
+        trust = ['10.0.0.0/8', 'unix']
+        proxy-protocol = true
+        proxy-headers = 'forwarded'
         crash-budget = 60";
 
     /// The same text with a certificate and a key that are there.

@@ -44,9 +44,30 @@ pub(crate) fn figure(number: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }
 
+/// A short time in two digits.
+pub(crate) fn time(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let (number, unit) = if seconds < 1.0 { (seconds * 1000.0, "ms") } else { (seconds, "s") };
+    let digits = if number < 1.0 { 2 } else { usize::from(number < 10.0) };
+    format!("{number:.digits$} {unit}")
+}
+
 /// A text in which no control character reaches the terminal.
 pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// A command line as it can be typed into a shell.
+pub(crate) fn shown(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -94,7 +115,27 @@ mod tests {
     }
 
     #[test]
+    fn a_time_has_two_digits() {
+        let check = |us, expected: &str| assert_eq!(time(Duration::from_micros(us)), expected);
+        check(16, "0.02 ms");
+        check(3_072, "3.1 ms");
+        check(57_344, "57 ms");
+        check(1_310_720, "1.3 s");
+        check(83_886_080, "84 s");
+    }
+
+    #[test]
     fn a_text_cannot_command_the_terminal() {
         assert_eq!(clean("GET /\u{1b}[2J\u{9b}1m é\n"), "GET /?[2J?1m é?");
+    }
+
+    #[test]
+    fn a_command_line_can_be_typed_again() {
+        let check = |words: &[&str], expected: &str| {
+            let words: Vec<_> = words.iter().map(ToString::to_string).collect();
+            assert_eq!(shown(&words), expected);
+        };
+        check(&["run", "--", "node", "a.js"], "run -- node a.js");
+        check(&["sh", "-c", "node it's; true", ""], r"sh -c 'node it'\''s; true' ''");
     }
 }

@@ -13,6 +13,8 @@
 #[path = "../../bellwether/tests/kit/mod.rs"]
 mod kit;
 
+#[path = "any_program/addresses.rs"]
+mod addresses;
 #[path = "any_program/dev.rs"]
 mod dev;
 #[path = "any_program/doctor.rs"]

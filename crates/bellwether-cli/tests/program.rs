@@ -33,6 +33,8 @@ mod generate;
 mod help;
 #[path = "program/https.rs"]
 mod https;
+#[path = "program/limits.rs"]
+mod limits;
 #[path = "program/listing.rs"]
 mod listing;
 #[path = "program/load.rs"]
@@ -41,6 +43,8 @@ mod load;
 mod log;
 #[path = "program/passed.rs"]
 mod passed;
+#[path = "program/proxies.rs"]
+mod proxies;
 #[path = "program/simulate.rs"]
 mod simulate;
 #[path = "program/stage.rs"]
@@ -55,5 +59,7 @@ mod stop;
 mod take_over;
 #[path = "program/taken.rs"]
 mod taken;
+#[path = "program/top.rs"]
+mod top;
 #[path = "program/welcome.rs"]
 mod welcome;

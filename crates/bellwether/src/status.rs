@@ -1,5 +1,7 @@
 //! What a running server says about itself.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// The answer to `status`: a server at one moment.
@@ -72,6 +74,10 @@ pub struct PoolStatus {
     pub totals: Totals,
     /// How long accepted requests had waited in the buffer.
     pub waits: Waits,
+    /// How long requests were served: until a blocking or asynchronous handler was done with the
+    /// connection, over HTTP until a service had answered.
+    #[serde(default)]
+    pub service: ServiceTimes,
 }
 
 /// One address and the buffer behind it.
@@ -125,7 +131,8 @@ pub struct HandlerStatus {
     pub first_accept_us: Option<u64>,
     /// Whether its telemetry contradicts itself.
     pub corrupt: bool,
-    /// How its program says that it is (`STATUS=` of sd_notify(3)), at most 63 characters.
+    /// How its program says that it is (`STATUS=` of sd_notify(3)), or what a handler of our own says of
+    /// its oldest unfinished request ([`Deadline::label`](crate::Deadline::label)), at most 63 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub says: Option<String>,
 }
@@ -192,9 +199,60 @@ impl Waits {
     }
 }
 
+/// How long requests were served, in classes each at most a quarter wide.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ServiceTimes {
+    /// The classes in which there is something, by their bounds.
+    pub classes: Vec<ServiceTime>,
+    /// All times together, in microseconds.
+    pub total_us: u64,
+}
+
+/// How many requests were served for about as long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ServiceTime {
+    /// All of the class are shorter than this, in microseconds; 16 or more.
+    pub below_us: u64,
+    /// How many requests.
+    pub count: u64,
+}
+
+impl ServiceTimes {
+    /// Returns how many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.classes.iter().fold(0, |sum, class| sum.saturating_add(class.count))
+    }
+
+    /// Returns the upper bound of the class in which the share `p` (0 to 1) lies; `None` where
+    /// nothing was counted.
+    #[must_use]
+    pub fn percentile(&self, p: f64) -> Option<Duration> {
+        let mut left = (self.count() as f64 * p.clamp(0.0, 1.0)).ceil().max(1.0);
+        self.classes.iter().find_map(|class| {
+            left -= class.count as f64;
+            (left <= 0.0).then(|| Duration::from_micros(class.below_us))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_of_the_service_times_is_below_its_percentile() {
+        let class = |below_us, count| ServiceTime { below_us, count };
+        let times = ServiceTimes { classes: vec![class(16, 98), class(1024, 2)], total_us: 0 };
+        let check = |p, us| assert_eq!(times.percentile(p), Some(Duration::from_micros(us)), "{p}");
+        check(0.0, 16);
+        check(0.98, 16);
+        check(0.99, 1024);
+        check(1.0, 1024);
+        assert_eq!((times.count(), ServiceTimes::default().percentile(0.5)), (100, None));
+    }
 
     #[test]
     fn a_percentile_is_the_upper_bound_of_its_class() {

@@ -2,7 +2,7 @@
 //! happens when several things are asked for at once.
 //!
 //! One file a question, under changes/; what they share is in way.rs (the ways to change, and how
-//! far one is) and traffic.rs (clients that never stop asking).
+//! far one is), traffic.rs (clients that never stop asking) and crowd.rs (many that keep their connections).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +18,12 @@ mod broken;
 #[path = "faults/clients.rs"]
 #[allow(dead_code, reason = "shared with the tests of faults, each uses a part")]
 mod clients;
+#[cfg(feature = "http")]
+#[path = "changes/crowd.rs"]
+mod crowd;
+#[cfg(feature = "http")]
+#[path = "changes/kept.rs"]
+mod kept;
 #[path = "changes/leaks.rs"]
 mod leaks;
 #[path = "changes/listeners.rs"]

@@ -107,3 +107,14 @@ fn a_handler_that_cannot_start_is_told_with_its_reason() {
     assert_eq!(run.wait().code(), Some(70));
     assert!(run.stderr().contains("it could not start: it was told to fail"), "{}", run.logs());
 }
+
+#[test]
+fn with_more_threads_of_a_runtime_one_that_blocks_does_not_block_the_others() {
+    let mut run = start("100", &["handlers=1", "runtime=2"]);
+    let address = run.socket_addr();
+    let other = std::thread::spawn(move || say(address, "meet"));
+    assert_eq!(say(address, "meet"), "met", "each blocks a thread until the other comes");
+    assert_eq!(other.join().unwrap(), "met");
+    assert_conserved(&run.status());
+    run.stop();
+}

@@ -39,7 +39,7 @@ const MAY_USE: &[(&str, &str)] = &[
         "server",
         "error sys address buffer notification scoreboard program handler balance pool spawner tls",
     ),
-    ("http", "error handler server spawner tls"),
+    ("http", "error address handler server spawner tls"),
     ("remote", "error sys journal status spawner"),
     ("tls", "error sys"),
     ("upgrade", "spawner"),

@@ -11,6 +11,8 @@
 
 mod kit;
 
+#[path = "tls/browsers.rs"]
+mod browsers;
 #[path = "tls/client.rs"]
 mod client;
 #[path = "tls/clients.rs"]

@@ -26,7 +26,7 @@ pub(crate) enum Format {
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     pub(super) time: SystemTime,
-    /// `None` over a Unix socket.
+    /// `None` where nobody says.
     pub(super) client: Option<IpAddr>,
     pub(super) method: Method,
     pub(super) target: Uri,

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use bellwether::Deadline;
-use bellwether::http::{Peer, Waited};
+use bellwether::http::{Waited, client};
 use bytes::Bytes;
 use http::header;
 use http::{Request, StatusCode};
@@ -34,7 +34,7 @@ impl Note {
         let header = |name| request.headers().get(name).cloned();
         let line = Line {
             time: now(),
-            client: extensions.get().map(|Peer(address)| address.ip()),
+            client: client(request),
             method: request.method().clone(),
             target: request.uri().clone(),
             version: request.version(),

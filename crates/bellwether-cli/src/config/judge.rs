@@ -1,6 +1,6 @@
 //! What is wrong with settings that can be read: one pool by itself, and pools beside each other.
 
-use bellwether::Address;
+use bellwether::{Address, Error};
 
 use super::Config;
 use super::document::Document;
@@ -12,6 +12,7 @@ use super::tls::Certificate;
 use super::written::Written;
 use crate::files::Folder;
 use crate::run::identity::Identity;
+use crate::run::plan::Plan;
 
 /// Finds all that would keep the server of this configuration from being started here.
 ///
@@ -29,6 +30,7 @@ pub(crate) fn judge(config: &Config, document: &Document<'_>, complete: bool) ->
         findings.extend(Identity::of(pool).err().map(|it| placed(it, document, path)));
         findings.extend(silence(pool, document, path).filter(|_| complete));
         findings.extend(directory(pool, document, path));
+        findings.extend(program(pool, document, path));
         findings.extend(certificates(pool, document, path));
     }
     findings.extend(same_addresses(config, document));
@@ -59,6 +61,20 @@ fn directory(pool: &PoolSettings, document: &Document<'_>, path: [&str; 2]) -> O
     let (problem, hint) = error.split_once("; ").unwrap_or((&error, ""));
     let span = document.value(&[path[0], path[1], "serve"]);
     Some(Finding::at(span, problem.into(), hint.into()))
+}
+
+/// What keeps its program from being started, as far as that can be seen.
+fn program(pool: &PoolSettings, document: &Document<'_>, path: [&str; 2]) -> Option<Finding> {
+    // What is wrong with a value was told.
+    let is_known = Identity::of(pool).is_err() || !problems(pool).is_empty();
+    let error = Plan::look_at(pool).err().filter(|_| !pool.command.is_empty() && !is_known)?;
+    let Error::Configure { what, problem } = error else { return None };
+    let keys = ["command", "directory", "recipes", "recipe"];
+    let key = keys.into_iter().find(|key| *key == what).unwrap_or("command");
+    let (problem, hint) =
+        problem.split_once("; ").unwrap_or((&problem, "try it by `bellwether run`"));
+    let span = document.value(&[path[0], path[1], key]);
+    Some(Finding::at(span, format!("{what}: {problem}"), hint.into()))
 }
 
 fn certificates(

@@ -3,10 +3,12 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use bellwether::{Amount, Error, Pass, Result};
+use bellwether::{Amount, Error, Pass, Ready, Result};
 use bytesize::ByteSize;
 
-use super::program::PassWay;
+use super::limits::about_clients;
+use super::program::{PassWay, ReadyWay};
+use super::proxies::about_proxies;
 use super::rights::{Limited, Range};
 use super::settings::PoolSettings;
 use super::site;
@@ -14,10 +16,13 @@ use super::written::{Handlers, Percent, Written};
 
 const MOST_HANDLERS: usize = 4096;
 const MOST_THREADS: usize = 1024;
+const MOST_CONNECTIONS: usize = 1 << 20;
 const INSTANT: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// The library's own.
+const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
 const LEAST_SHARE: Percent = Percent(0.01);
 const MEBIBYTE: ByteSize = ByteSize::mib(1);
 
@@ -38,13 +43,15 @@ pub(crate) fn problems(pool: &PoolSettings) -> Vec<Problem> {
         content(pool),
         site::about_files(pool),
         site::about_requests(pool),
+        about_proxies(pool),
         handlers(pool),
         deadlines(pool),
+        never_ready(pool),
         no_way_to_change(pool),
         limits(pool),
     ];
     let found = found.into_iter().chain(times(pool)).chain(numbers(pool)).flatten();
-    found.chain(without_effect(pool)).collect()
+    found.chain(without_effect(pool)).chain(about_clients(pool)).collect()
 }
 
 /// Tells the first thing that is wrong with these values.
@@ -76,13 +83,19 @@ fn times(pool: &PoolSettings) -> impl Iterator<Item = Option<Problem>> {
     times.into_iter().map(|(key, time, least, most)| outside(key, time, least, most, time_text))
 }
 
-fn numbers(pool: &PoolSettings) -> [Option<Problem>; 8] {
+/// What is wrong with a time that cannot be none.
+pub(super) fn time_outside(key: &'static str, time: Option<Written<Duration>>) -> Option<Problem> {
+    outside(key, time, INSTANT, DAY, time_text)
+}
+
+fn numbers(pool: &PoolSettings) -> [Option<Problem>; 9] {
     let count = |amount: Option<Written<Amount>>| match amount {
         Some(Written(Amount::Count(count))) => Some(Written(count)),
         _ => None,
     };
     [
         outside("threads", pool.threads, 1, MOST_THREADS, text),
+        outside("connections", pool.connections, 1, MOST_CONNECTIONS, text),
         outside("old-generations", pool.old_generations, 0, 1000, text),
         outside("max-surge", count(pool.max_surge), 0, MOST_HANDLERS, text),
         outside("max-unavailable", count(pool.max_unavailable), 0, MOST_HANDLERS, text),
@@ -93,7 +106,7 @@ fn numbers(pool: &PoolSettings) -> [Option<Problem>; 8] {
     ]
 }
 
-fn outside<T: PartialOrd + Copy>(
+pub(super) fn outside<T: PartialOrd + Copy>(
     key: &'static str,
     value: Option<Written<T>>,
     least: T,
@@ -108,7 +121,7 @@ fn outside<T: PartialOrd + Copy>(
     Some(impossible(key, &text(&value), format!("choose {least} to {most}")))
 }
 
-fn below<T: PartialOrd + Copy + Display>(
+pub(super) fn below<T: PartialOrd + Copy + Display>(
     key: &'static str,
     value: Option<Written<T>>,
     least: T,
@@ -170,6 +183,7 @@ fn without_effect(pool: &PoolSettings) -> impl Iterator<Item = Problem> {
             "give the certificates to it: it speaks TLS itself or not at all",
         ),
         ("threads", pool.threads.is_some(), "say it in its arguments, or let handlers be more"),
+        ("connections", pool.connections.is_some(), "let handlers be more, or fewer"),
         (
             "notification",
             pool.notification.is_some() && !is_relayed,
@@ -178,6 +192,7 @@ fn without_effect(pool: &PoolSettings) -> impl Iterator<Item = Problem> {
         ("soft-deadline", pool.soft_deadline.is_some(), own_limit),
         ("hard-deadline", pool.hard_deadline.is_some(), own_limit),
         ("max-requests", pool.max_requests.is_some(), "use max-age or max-memory"),
+        ("label-requests", pool.label_requests.is_some(), "let it say STATUS= (docs/words.md)"),
         ("shed", pool.shed.is_some(), "let handlers be MIN..MAX or auto, so that less waits"),
     ];
     let given = given.into_iter().filter(move |(_, given, _)| is_program && *given);
@@ -226,6 +241,25 @@ fn deadlines(pool: &PoolSettings) -> Option<Problem> {
     })
 }
 
+fn never_ready(pool: &PoolSettings) -> Option<Problem> {
+    let Some(Written(ReadyWay(Ready::After(time)))) = &pool.ready else { return None };
+    let Written(limit) = pool.boot_timeout.unwrap_or(Written(BOOT_TIMEOUT));
+    (*time >= limit).then(|| Problem {
+        keys: [("ready", format!("ready after {}", time_text(time)))]
+            .into_iter()
+            .chain(
+                pool.boot_timeout
+                    .map(|_| ("boot-timeout", format!("ended after {}", time_text(&limit)))),
+            )
+            .collect(),
+        message: "ready: the program would be ended before it is ready".into(),
+        hint: format!(
+            "choose less than the boot-timeout of {}, or a longer one",
+            time_text(&limit)
+        ),
+    })
+}
+
 fn no_way_to_change(pool: &PoolSettings) -> Option<Problem> {
     let none = |amount: Amount| matches!(amount, Amount::Count(0) | Amount::Percent(0));
     let unavailable = pool.max_unavailable.map_or(Amount::Count(0), |it| it.0);
@@ -241,7 +275,7 @@ fn no_way_to_change(pool: &PoolSettings) -> Option<Problem> {
     })
 }
 
-fn text<T: Display>(value: &T) -> String {
+pub(super) fn text<T: Display>(value: &T) -> String {
     value.to_string()
 }
 
@@ -270,6 +304,7 @@ mod tests {
         check("handlers = '1..9999'", &["handlers"], "up to 4096");
         check("threads = 0", &["threads"], "1 to 1024");
         check("threads = 1025", &["threads"], "1 to 1024");
+        check("connections = 0", &["connections"], "1 to 1048576");
         check("boot-timeout = 0", &["boot-timeout"], "1ms to 1day");
         check("stop-grace = '25h'", &["stop-grace"], "0s to 1day");
         check("max-age = '2years'", &["max-age"], "1s to");
@@ -280,6 +315,10 @@ mod tests {
         check("crash-budget = 0", &["crash-budget"], "at least 1");
         check("old-generations = 2000", &["old-generations"], "0 to 1000");
         check("max-surge = 5000", &["max-surge"], "0 to 4096");
+        check("idle-timeout = 0", &["idle-timeout"], "1ms to 1day");
+        check("write-timeout = '25h'", &["write-timeout"], "1ms to 1day");
+        check("max-head = 100", &["max-head"], "1.0 KiB to 1.0 MiB");
+        check("max-target = 0", &["max-target"], "at least 1 B");
     }
 
     #[test]
@@ -290,6 +329,10 @@ mod tests {
         let content = ["serve", "command"];
         check("serve = 'public'\ncommand = ['php-cgi']", &content, "two pools");
         check("kind = 'serial'", &["kind"], "add command");
+        let program = "command = ['php-cgi']\nready = 'after:";
+        check(&format!("{program}60s'"), &["ready"], "boot-timeout of 1m");
+        let both = ["ready", "boot-timeout"];
+        check(&format!("{program}5s'\nboot-timeout = '2s'"), &both, "a longer one");
         check("user = 'root'", &["user"], "add command");
         let unit = "command = ['php-cgi']\nlimits = { core = '1MiB', nofile = '1k' }";
         check(unit, &["limits"], "a number alone");
@@ -300,6 +343,11 @@ mod tests {
         check("access-log-format = 'json'", &["access-log-format"], "add access-log");
         check("access-log = '-'\ncommand = ['php-cgi']", &["access-log"], "leave it out");
         check("listing = true\ncommand = ['php-cgi']", &["listing"], "name the directory");
+        check("proxy-protocol = true", &["proxy-protocol"], "add trust");
+        check("proxy-headers = 'forwarded'", &["proxy-headers"], "add trust");
+        check("trust = ['unix']", &["trust"], "add proxy-protocol or proxy-headers");
+        check("trust = ['unix']\nproxy-headers = 'none'", &["trust"], "add proxy-protocol");
+        check("trust = ['unix']\ncommand = ['php-cgi']", &["trust"], "let the program");
         let both = ["max-surge", "max-unavailable"];
         check("max-surge = '0%'\nmax-unavailable = 0", &both, "at least 1");
     }
@@ -311,12 +359,16 @@ mod tests {
         };
         check("tls = [{ cert = 'a', key = 'b' }]", "tls", "it speaks TLS itself");
         check("threads = 2", "threads", "more");
+        check("connections = 2", "connections", "handlers");
+        check("label-requests = true", "label-requests", "STATUS=");
         check("notification = 'one'", "notification", "port");
         check("pass = 'adopt'\nnotification = 'all'", "notification", "leave it out");
         check("soft-deadline = '1s'", "soft-deadline", "own limit");
         check("hard-deadline = '1s'", "hard-deadline", "own limit");
         check("max-requests = 9", "max-requests", "max-age");
         check("shed = false", "shed", "MIN..MAX");
+        check("idle-timeout = '1s'", "idle-timeout", "own limit");
+        check("max-body = '1MiB'", "max-body", "own limit");
     }
 
     #[test]
@@ -324,8 +376,14 @@ mod tests {
         let fine = "command = ['php-cgi']\nkind = 'serial'\nhandlers = '2..8'\nmax-age = '1h'\n\
                     max-surge = 0\nmax-unavailable = 1\nstop-grace = 0";
         assert_eq!(problems(&toml::from_str(fine).unwrap()), []);
-        let fine = "soft-deadline = '1s'\nhard-deadline = '1s'\nthreads = 2\nshed = true";
+        let fine = "soft-deadline = '1s'\nhard-deadline = '1s'\nthreads = 2\nshed = true\n\
+                    connections = 1\nlabel-requests = true";
         assert_eq!(problems(&toml::from_str(fine).unwrap()), []);
+        let proxies =
+            "trust = ['10.0.0.0/8', 'unix']\nproxy-protocol = true\nproxy-headers = 'forwarded'";
+        assert_eq!(problems(&toml::from_str(proxies).unwrap()), []);
+        let untold = "proxy-protocol = false\nproxy-headers = 'none'";
+        assert_eq!(problems(&toml::from_str(untold).unwrap()), []);
         let relayed = "command = ['node', 'app.js']\npass = 'port'\nnotification = 'one'";
         assert_eq!(problems(&toml::from_str(relayed).unwrap()), []);
         assert_eq!(problems(&PoolSettings::default()), []);

@@ -5,14 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bellwether::balance::{Rule, Slo};
+use bellwether::http::{Network, ProxyHeaders};
 use bellwether::{Address, Amount, Builder, Notification, Server};
 use bytesize::ByteSize;
 use clap::Args;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
+use super::limits;
 use super::place::resolved;
 use super::program::{KindOf, LogWay, PassWay, ReadyWay, StopSignal};
+use super::proxies::proxies;
 use super::rights::{Account, Limited, Range};
 use super::site::PageOfApp;
 use super::tls::Certificate;
@@ -35,6 +39,11 @@ pub(crate) struct PoolSettings {
     /// false].
     #[arg(skip)]
     pub(crate) listing: Option<Written<Switch>>,
+
+    /// Whether files are served whose names, or whose folders' names, begin with a dot; /.well-known/
+    /// always is [default: false].
+    #[arg(skip)]
+    pub(crate) hidden: Option<Written<Switch>>,
 
     /// The file with which paths that lead nowhere are answered, for applications that run in the
     /// browser [default: none].
@@ -65,8 +74,54 @@ pub(crate) struct PoolSettings {
     #[arg(skip)]
     pub(crate) server_timing: Option<Written<Switch>>,
 
+    /// How long a connection is kept on which nothing is asked [default: 60s].
+    #[arg(skip)]
+    pub(crate) idle_timeout: Option<Time>,
+
+    /// How long the head of a request may take, which is then answered with 408 [default: 30s].
+    #[arg(skip)]
+    pub(crate) head_timeout: Option<Time>,
+
+    /// How long the next piece of a body may take, and all of it longer by a second for each 500
+    /// bytes, which is then answered with 408 [default: 30s].
+    #[arg(skip)]
+    pub(crate) body_timeout: Option<Time>,
+
+    /// How long an answer waits for a client that takes nothing of it, and longer by a second for
+    /// each 500 bytes that it took [default: 60s].
+    #[arg(skip)]
+    pub(crate) write_timeout: Option<Time>,
+
+    /// How long the path and query of a request may be, which is then answered with 414 [default:
+    /// 8KiB].
+    #[arg(skip)]
+    pub(crate) max_target: Option<Written<ByteSize>>,
+
+    /// How long the head of a request may be, which is then answered with 431 [default: 32KiB].
+    #[arg(skip)]
+    pub(crate) max_head: Option<Written<ByteSize>>,
+
+    /// How long the body of a request may be, which is then answered with 413 [default: 1GiB].
+    #[arg(skip)]
+    pub(crate) max_body: Option<Written<ByteSize>>,
+
+    /// The networks whose proxies are trusted to say for whom they ask: an address, a network,
+    /// loopback, private or unix [default: nobody].
+    #[arg(skip)]
+    pub(crate) trust: Vec<Written<Network>>,
+
+    /// Whether connections from them begin with a PROXY header [default: false].
+    #[arg(skip)]
+    pub(crate) proxy_protocol: Option<Written<Switch>>,
+
+    /// Which headers of requests from them are believed: forwarded, x-forwarded or none [default:
+    /// none].
+    #[arg(skip)]
+    pub(crate) proxy_headers: Option<Written<ProxyHeaders>>,
+
     /// The program to run in each handler and its arguments, in place of `serve`.
     #[arg(skip)]
+    #[serde(deserialize_with = "a_command")]
     pub(crate) command: Vec<String>,
 
     /// The recipe by which the program is run [default: the one for its name].
@@ -171,6 +226,11 @@ pub(crate) struct PoolSettings {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) threads: Option<Written<usize>>,
 
+    /// How many connections a thread holds at once, 1 to 1048576; more wait for another thread
+    /// [default: 1024].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) connections: Option<Written<usize>>,
+
     /// Who wakes when a request arrives: all, some:K, one or turn [default: some:2].
     ///
     /// all: every idle handler. some:K: at most K of them. one: one, the lowest idle slot first.
@@ -250,6 +310,13 @@ pub(crate) struct PoolSettings {
     #[arg(long, value_name = "on|off", help_heading = LIMITS)]
     pub(crate) shed: Option<Written<Switch>>,
 
+    /// Whether status and journal show what the oldest request of a handler asks for, by method and
+    /// path [default: off].
+    ///
+    /// Paths can hold what is secret, and whoever may ask for the status reads them.
+    #[arg(long, value_name = "on|off", help_heading = LIMITS)]
+    pub(crate) label_requests: Option<Written<Switch>>,
+
     /// How many handlers that died may be replaced in a minute [default: 6000].
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub(crate) crash_budget: Option<Written<u32>>,
@@ -259,6 +326,15 @@ const TIMES: &str = "Times (30s, 500ms, 1h; a number alone counts seconds)";
 const CHANGE: &str = "Reload and upgrade";
 const LIMITS: &str = "Limits";
 
+/// A command names a program at least.
+fn a_command<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<String>, D::Error> {
+    let words = Vec::deserialize(reader)?;
+    if words.is_empty() {
+        return Err(D::Error::custom("a command names a program, as in [\"node\", \"app.js\"]"));
+    }
+    Ok(words)
+}
+
 impl PoolSettings {
     /// The library's settings for these; what is left open is left to the library.
     pub(crate) fn builder(&self) -> Builder {
@@ -266,6 +342,7 @@ impl PoolSettings {
             self.listen.iter().fold(Server::builder(), |it, address| it.listen(&address.0));
         let with = With(listening)
             .set(self.threads, Builder::threads)
+            .set(self.connections, Builder::connections)
             .set(self.notification, Builder::notification)
             .set(self.handlers, |it, Handlers { min, max }| {
                 it.handlers(min.max(1)).bounds(min, max)
@@ -288,8 +365,13 @@ impl PoolSettings {
             .set(self.max_memory, |it, size: ByteSize| it.max_memory(size.0))
             .set(self.memory_pressure, |it, share: Percent| it.memory_pressure(share.0))
             .set(Some(Written(self.sheds())), |it, Switch(on)| it.shed(on))
+            .set(self.label_requests, |it, Switch(on)| it.label_requests(on))
             .set(self.crash_budget, Builder::crash_budget);
-        with.0
+        let builder = with.0.http_limits(limits::limits(self));
+        match proxies(self) {
+            Some(proxies) => builder.proxies(proxies),
+            None => builder,
+        }
     }
 
     /// Whether late connections are sent away: where nothing is said, if their number of handlers

@@ -22,6 +22,13 @@ pub(crate) struct SiteFlags {
     #[arg(long, help_heading = FILES)]
     listing: bool,
 
+    /// Serves files whose names begin with a dot, and what lies in such folders.
+    ///
+    /// Without it they are not found, for they are seldom meant for everybody (.git, .env);
+    /// /.well-known/ always is (RFC 8615). Lists leave them out either way.
+    #[arg(long, help_heading = FILES)]
+    hidden: bool,
+
     /// Answers paths that lead nowhere with one page, for applications that run in the browser
     /// [with --spa alone: index.html].
     ///
@@ -80,6 +87,7 @@ impl SiteFlags {
         let flags = self.clone();
         PoolSettings {
             listing: flags.listing.then_some(Written(Switch(true))),
+            hidden: flags.hidden.then_some(Written(Switch(true))),
             spa: flags.spa,
             cache: flags.cache,
             compress: flags.compress,
@@ -95,6 +103,7 @@ impl SiteFlags {
 pub(super) fn about_files(pool: &PoolSettings) -> Option<Problem> {
     let given = [
         ("listing", pool.listing.is_some_and(|it| it.0.0)),
+        ("hidden", pool.hidden.is_some_and(|it| it.0.0)),
         ("spa", pool.spa.is_some()),
         ("cache", !pool.cache.is_empty()),
         ("compress", pool.compress.is_some()),

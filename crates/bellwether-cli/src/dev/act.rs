@@ -18,6 +18,7 @@ use super::tell;
 use super::watch::Watch;
 use crate::ending::{CUT, Ending};
 use crate::log;
+use crate::run::plan::Plan;
 
 /// A program in the making.
 struct Workshop {
@@ -51,14 +52,17 @@ impl Workshop {
     /// Opens all that stays, after a look whether the program can be run at all.
     fn open(order: &Dev) -> Result<Self> {
         let settings = order.settings();
-        // The program may have to be started for that; until then Ctrl-C simply ends us.
-        let addresses = order.addresses()?;
+        let plan = Plan::of(&settings)?;
         let folder = settings.directory.clone().unwrap_or_else(|| ".".into());
         let folder = folder.canonicalize().map_err(doing("find the folder to watch"))?;
+        let mut watch = Watch::begin(&folder, &order.watch, &order.ignore)?;
+        // Until then Ctrl-C simply ends us.
+        let addresses = order.addresses(&plan)?;
+        // What has changed until now the first start sees.
+        watch.changes();
         // Before the addresses are open: what holds them has to leave in good order.
         let stop = Signals::to_stop().map_err(doing("heed signals"))?;
         let stop_at_once = Signals::to_stop_at_once().map_err(doing("heed signals"))?;
-        let watch = Watch::begin(&folder, &order.watch, &order.ignore)?;
         let notices = Notices::open()?;
         let listeners = opened(&addresses)?;
         let places: Vec<_> = listeners.iter().map(|(listener, _)| listener).collect();

@@ -105,8 +105,9 @@ impl Dev {
     }
 
     /// Where it listens: what was typed or passed, else where the program itself would.
-    pub(super) fn addresses(&self) -> Result<Vec<Address>> {
-        let plan = Plan::of(&self.settings())?;
+    ///
+    /// To see that, the program may have to be started.
+    pub(super) fn addresses(&self, plan: &Plan) -> Result<Vec<Address>> {
         if !self.listen.is_empty() {
             return Ok(self.listen.iter().map(|it| it.0.clone()).collect());
         }

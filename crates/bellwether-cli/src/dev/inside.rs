@@ -45,7 +45,7 @@ fn serve(order: &Dev, parent: &str) -> Result<Stopped> {
     let program = plan.program(server.listeners())?;
     // Browsers keep connections; a restart does not wait for them.
     let program = program.idle_patience(Duration::ZERO).without_variable(VARIABLE);
-    server.with_program(program).run()
+    server.with_program(program)?.run()
 }
 
 /// Ends with our parent, should it be killed.

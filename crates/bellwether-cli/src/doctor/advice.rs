@@ -1,6 +1,9 @@
 //! What follows from the trials: pure.
 
+use std::time::Duration;
+
 use super::{Doctor, Tried};
+use crate::config::written::Written;
 
 /// The ways in the order in which they are worth trying: first the one that is taken by itself.
 pub(super) fn order_of_ways(by_itself: &str) -> impl Iterator<Item = &str> {
@@ -10,6 +13,10 @@ pub(super) fn order_of_ways(by_itself: &str) -> impl Iterator<Item = &str> {
 
 /// Why a way does not work, by what its server and the program have written.
 pub(super) fn reason(said: &str) -> String {
+    let own = said.lines().rev().find_map(|line| line.split_once("it opens "));
+    if let Some((address, _)) = own.and_then(|(_, rest)| rest.split_once(", which is none")) {
+        return format!("it opens {address} instead");
+    }
     let in_use = ["EADDRINUSE", "address already in use", "Address already in use", "in use"];
     if said
         .lines()
@@ -45,10 +52,10 @@ pub(super) fn command_line(
     if !best.by_itself {
         add("--pass", &best.way);
     }
-    order.recipe.iter().for_each(|name| add("--recipe", name));
-    order.recipes.iter().for_each(|file| add("--recipes", &file.display().to_string()));
-    order.directory.iter().for_each(|folder| add("--directory", &folder.display().to_string()));
-    order.environment.iter().for_each(|(name, value)| add("--env", &format!("{name}={value}")));
+    let time =
+        |it: &Written<Duration>| humantime::format_duration(it.0).to_string().replace(' ', "");
+    order.boot_timeout.iter().for_each(|it| add("--boot-timeout", &time(it)));
+    line.extend(order.start.words());
     line.push("--".into());
     line.extend(order.command.iter().cloned());
     Some(line)
@@ -91,6 +98,9 @@ mod tests {
         check(failed, "the program ended with exit status 1 before it was ready");
         let own = format!("Error: listen EADDRINUSE: 127.0.0.1:80\n{failed}");
         check(&own, "it opens its own address instead of taking this");
+        let elsewhere =
+            "error: it ended; it opens tcp://[::]:3000, which is none of its addresses here";
+        check(&format!("EADDRINUSE\n{elsewhere}"), "it opens tcp://[::]:3000 instead");
         check("error: command: it is empty", "command: it is empty");
         check("a\nlast", "last");
         check("", "it ended without a word");
@@ -112,6 +122,8 @@ mod tests {
         let listen = "bellwether run --listen 127.0.0.1:9 -- uvicorn app:app";
         check(typed, &[], &auto, Some(listen));
         let port = "bellwether run --pass port --env A=1 -- shop";
+        let slow = "bellwether run --boot-timeout 1m30s -- shop";
+        check("doctor --boot-timeout 90s -- shop", &["127.0.0.1:9"], &auto, Some(slow));
         check("doctor -e A=1 -- shop", &["127.0.0.1:9"], &last, Some(port));
         check(typed, &[], &nothing, None);
     }

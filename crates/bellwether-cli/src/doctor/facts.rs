@@ -1,19 +1,13 @@
 //! What can be seen of a program that runs.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
-
 use bellwether::journal::{Entry, Kind};
 use bellwether::status::PoolStatus;
 use serde::Serialize;
 
+use super::probe::Protocol;
+
 /// How often it is asked.
 pub(super) const ASKED: usize = 20;
-
-/// How long it may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was seen of a program that was run in one way.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -23,7 +17,9 @@ pub(super) struct Facts {
     /// By what it was seen to be ready, in one word and in several.
     pub(super) ready_by: String,
     pub(super) ready_words: String,
-    /// How many of 20 requests for `/` it answered in HTTP.
+    /// What it answers in; missing if in nothing that we know.
+    pub(super) speaks: Option<Protocol>,
+    /// How many of 20 requests for `/` it answered in that.
     pub(super) answered: usize,
     /// `serial`, `concurrent` or `unknown`.
     pub(super) serves: String,
@@ -77,32 +73,4 @@ fn pss(pid: i32) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
-}
-
-/// Asks for `/` as often as that, and counts the answers in HTTP.
-pub(super) fn answered(address: &str) -> usize {
-    (0..ASKED).filter(|_| ask(address).is_some()).count()
-}
-
-fn ask(address: &str) -> Option<()> {
-    if let Some(path) = address.strip_prefix("unix:") {
-        let connection = UnixStream::connect(path).ok()?;
-        connection.set_read_timeout(Some(PATIENCE)).ok()?;
-        return talk(connection);
-    }
-    let place = address.strip_prefix("tcp://").unwrap_or(address);
-    // What is bound to all interfaces is reached by the own one.
-    let place = place.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
-    let connection = TcpStream::connect(place).ok()?;
-    connection.set_read_timeout(Some(PATIENCE)).ok()?;
-    talk(connection)
-}
-
-fn talk(mut connection: impl Read + Write) -> Option<()> {
-    connection.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
-    let mut start = [0; 7];
-    connection.read_exact(&mut start).ok()?;
-    // The rest is read, lest our end resets what it still sends.
-    let _ = connection.read_to_end(&mut Vec::new());
-    (start == *b"HTTP/1.").then_some(())
 }

@@ -6,10 +6,10 @@
 
 mod advice;
 mod facts;
+mod probe;
 mod report;
 mod trial;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwether::{Address, Error, Server};
@@ -22,6 +22,7 @@ use crate::ending::Ending;
 use crate::log;
 use crate::output::{print, unprinted};
 use crate::run::plan::Plan;
+use crate::run::start::Start;
 use facts::Facts;
 use trial::Trial;
 
@@ -39,21 +40,8 @@ pub(crate) struct Doctor {
     #[arg(short, long, value_name = "ADDRESS")]
     listen: Option<Written<Address>>,
 
-    /// The recipe by which it is run [default: the one for its name].
-    #[arg(long, value_name = "NAME")]
-    recipe: Option<String>,
-
-    /// A file of recipes that come before those built in.
-    #[arg(long, value_name = "FILE")]
-    recipes: Option<PathBuf>,
-
-    /// The folder in which it runs [default: this one].
-    #[arg(short = 'C', long, value_name = "DIR")]
-    directory: Option<PathBuf>,
-
-    /// A variable for it, repeatable: NAME=VALUE.
-    #[arg(short, long = "env", value_name = "NAME=VALUE", value_parser = crate::run::command::assignment)]
-    environment: Vec<(String, String)>,
+    #[command(flatten)]
+    start: Start,
 
     /// How long it may take to start, each time [default: 20s].
     #[arg(long, value_name = "TIME")]
@@ -146,14 +134,10 @@ fn no_address() -> Error {
 
 impl Doctor {
     fn settings(&self) -> PoolSettings {
-        PoolSettings {
-            command: self.command.clone(),
-            recipe: self.recipe.clone(),
-            recipes: self.recipes.clone(),
-            directory: self.directory.clone(),
-            environment: self.environment.iter().cloned().collect(),
-            ..PoolSettings::default()
-        }
+        let boot_timeout = Some(Written(self.patience()));
+        let command = self.command.clone();
+        let known = PoolSettings { command, boot_timeout, ..PoolSettings::default() };
+        self.start.clone().entered(known)
     }
 
     fn patience(&self) -> Duration {

@@ -1,12 +1,13 @@
 //! What was found out, as people read it.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use bytesize::ByteSize;
 
 use super::facts::{ASKED, Facts};
+use super::probe::Protocol;
 use super::{Findings, Tried, advice};
-use crate::words::clean;
+use crate::words::{clean, shown};
 
 /// A report within 80 columns, but for what others have said.
 pub(super) struct Text<'a>(pub(super) &'a Findings);
@@ -17,9 +18,12 @@ impl fmt::Display for Text<'_> {
         writeln!(f, "program     {}", clean(&command.join(" ")))?;
         writeln!(f, "recipe      {}", clean(recipe.strip_prefix("recipe ").unwrap_or(recipe)))?;
         writeln!(f, "address     {}\n", clean(address))?;
-        writeln!(f, "WAY         READY     SEEN BY                             ANSWERED   MEMORY")?;
+        writeln!(
+            f,
+            "WAY         READY     SEEN BY                                ANSWERED     MEMORY"
+        )?;
         ways.iter().try_for_each(|it| way(f, it))?;
-        f.write_char('\n')?;
+        writeln!(f, "(* is taken when --pass says nothing)\n")?;
         if let Some(facts) = advice::best(ways).and_then(|it| it.facts.as_ref()) {
             details(f, facts)?;
         }
@@ -27,7 +31,8 @@ impl fmt::Display for Text<'_> {
             Some(line) => writeln!(f, "\nrecommended\n  {}", shown(line)),
             None => writeln!(
                 f,
-                "no way works; see what the program writes: bellwether run -- {}",
+                "no way works; see what the program writes: bellwether run --listen {} -- {}",
+                clean(address.trim_start_matches("tcp://")),
                 shown(command)
             ),
         }
@@ -42,7 +47,7 @@ fn way(f: &mut fmt::Formatter<'_>, it: &Tried) -> fmt::Result {
             let Facts { ready_ms, ready_words, answered, memory, .. } = facts;
             let ready = format!("{:.2} s", ready_ms / 1000.0);
             let memory = ByteSize(*memory).display().iec().to_string();
-            writeln!(f, "{ready:<9} {ready_words:<35} {answered:>2} of {ASKED} {memory:>10}")
+            writeln!(f, "{ready:<9} {ready_words:<38} {answered:>2} of {ASKED} {memory:>10}")
         }
         (None, problem) => writeln!(f, "no        {}", problem.as_deref().unwrap_or("it ended")),
     }
@@ -55,6 +60,14 @@ fn details(f: &mut fmt::Formatter<'_>, facts: &Facts) -> fmt::Result {
         _ => "one connection or many: that was not seen; --kind says it",
     };
     writeln!(f, "serves      {serves}")?;
+    let busy = match &*facts.serves {
+        "serial" => "while it has a connection in hand",
+        "concurrent" => "by the processor time that it wants, and by who waits for it",
+        _ => "as one of both, whichever it is seen to be under load",
+    };
+    writeln!(f, "busy        {busy}")?;
+    let speaks = facts.speaks.map_or("neither HTTP nor FastCGI", Protocol::name);
+    writeln!(f, "speaks      {speaks}")?;
     writeln!(f, "processes   {} each", facts.processes)?;
     let backlog = if facts.sets_backlog { "sets its own, which is put right" } else { "stays" };
     writeln!(f, "backlog     {backlog}")?;
@@ -67,37 +80,8 @@ fn details(f: &mut fmt::Formatter<'_>, facts: &Facts) -> fmt::Result {
     writeln!(f, "socket      {blocks} (programs of another kind cannot share it)")?;
     let well = if facts.stops_well { "" } else { ", and not by itself" };
     writeln!(f, "stop        {:.2} s{well}", facts.stop_ms / 1000.0)?;
-    if facts.answered < ASKED {
-        let problem = "not all requests for / were answered in HTTP; does it speak it?";
-        writeln!(f, "note        {problem}")?;
+    if facts.speaks.is_some() && facts.answered < ASKED {
+        writeln!(f, "note        not all requests were answered")?;
     }
     Ok(())
-}
-
-/// A command line as it can be typed into a shell.
-fn shown(words: &[String]) -> String {
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.into();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_line_can_be_typed_again() {
-        let check = |words: &[&str], expected: &str| {
-            let words: Vec<_> = words.iter().map(ToString::to_string).collect();
-            assert_eq!(shown(&words), expected);
-        };
-        check(&["run", "--", "node", "a.js"], "run -- node a.js");
-        check(&["sh", "-c", "node it's; true", ""], r"sh -c 'node it'\''s; true' ''");
-    }
 }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use bellwether::journal::Entry;
 use bellwether::status::Status;
-use bellwether::{Error, Listener, remote};
+use bellwether::{Buffer, Error, Listener, remote};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::facts::{Facts, answered};
+use super::facts::Facts;
+use super::probe::answered;
 use super::{Doctor, Tried, advice};
 use crate::words::clean;
 
@@ -31,6 +32,8 @@ pub(super) struct Trial<'a> {
     listener: &'a Listener,
     /// The listener as children inherit it.
     passed: OwnedFd,
+    /// How many may wait at the listener.
+    backlog: u32,
     /// How long the next may take to start.
     patience: Duration,
 }
@@ -47,7 +50,8 @@ impl<'a> Trial<'a> {
         let system = |source| Error::System { doing: "pass an address on".into(), source };
         // A duplicate that does not close on exec.
         let passed = rustix::io::dup(listener).map_err(|errno| system(errno.into()))?;
-        Ok(Self { order, listener, passed, patience: order.patience() })
+        let backlog = Buffer::of(listener).map_or(0, |it| it.limit);
+        Ok(Self { order, listener, passed, backlog, patience: order.patience() })
     }
 
     /// Tries one way.
@@ -74,7 +78,8 @@ impl<'a> Trial<'a> {
         if let Err(problem) = started.wait_until_ready(self.patience + GRACE) {
             return Ok(Err(problem));
         }
-        let mut facts = Facts { answered: answered(self.listener.address()), ..Facts::default() };
+        let (speaks, answered) = answered(self.listener.address());
+        let mut facts = Facts { speaks, answered, ..Facts::default() };
         let entries = remote::events(Some(&started.name), false)?;
         let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
         facts.read(&entries);
@@ -99,6 +104,9 @@ impl<'a> Trial<'a> {
     fn look_at_the_socket(&self, facts: &mut Facts) {
         let flags = rustix::fs::fcntl_getfl(self.listener);
         facts.nonblocking = flags.is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
+        // What has not been put right yet.
+        let backlog = |it: Buffer| it.limit != self.backlog;
+        facts.sets_backlog |= Buffer::of(self.listener).is_ok_and(backlog);
         let nodelay = || rustix::net::sockopt::tcp_nodelay(self.listener).ok();
         facts.nodelay = is_tcp(self.listener).then(nodelay).flatten();
     }
@@ -120,26 +128,19 @@ impl<'a> Trial<'a> {
     }
 
     fn arguments(&self, pass: &str, name: &str) -> Vec<String> {
-        let Doctor { recipe, recipes, directory, environment, command, .. } = self.order;
+        let Doctor { start, command, .. } = self.order;
         let patience = format!("{}ms", self.patience.as_millis());
         let (listen, grace) = (format!("fd:{}", self.passed.as_raw_fd()), format!("{GRACE:?}"));
-        let handlers = HANDLERS.to_string();
         let all = [
             ("--listen", listen),
-            ("--handlers", handlers),
+            ("--handlers", HANDLERS.to_string()),
             ("--name", name.into()),
             ("--pass", pass.into()),
             ("--boot-timeout", patience),
             ("--stop-grace", grace),
         ];
-        let all = all.into_iter().chain(recipe.iter().map(|it| ("--recipe", it.clone())));
-        let path = |path: &std::path::PathBuf| path.display().to_string();
-        let all = all.chain(recipes.iter().map(|it| ("--recipes", path(it))));
-        let all = all.chain(directory.iter().map(|it| ("--directory", path(it))));
-        let variables =
-            environment.iter().map(|(name, value)| ("--env", format!("{name}={value}")));
-        let words = all.chain(variables).flat_map(|(flag, value)| [flag.into(), value]);
-        words.chain(["--".to_owned()]).chain(command.iter().cloned()).collect()
+        let words = all.into_iter().flat_map(|(flag, value)| [flag.into(), value]);
+        words.chain(start.words()).chain(["--".to_owned()]).chain(command.iter().cloned()).collect()
     }
 }
 

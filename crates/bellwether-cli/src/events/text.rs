@@ -42,6 +42,12 @@ fn line(entry: &Entry) -> String {
     ])
 }
 
+/// When, what, where, and why, as short as it can be read.
+pub(super) fn short(entry: &Entry) -> String {
+    let slot = entry.slot.map_or_else(String::new, |slot| format!("slot {slot}: "));
+    format!("{} {:<10} {slot}{}", time(entry.unix_ms), entry.kind, reason(entry))
+}
+
 fn columns([time, kind, pool, slot, pid, generation, reason]: [&str; 7]) -> String {
     format!("{time:<14} {kind:<10} {pool:<8} {slot:>4} {pid:>7} {generation:>4}  {reason}\n")
 }

@@ -51,6 +51,16 @@ impl Folder {
     }
 }
 
+/// Tells whether a path leads to what is hidden: by a name that begins with a dot.
+///
+/// `/.well-known/` is where everybody looks (RFC 8615), at the top alone.
+pub(super) fn is_hidden(path: &str) -> bool {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    let mut names = decoded.split('/').filter(|name| !name.is_empty() && *name != ".").peekable();
+    names.next_if_eq(&".well-known");
+    names.any(|name| name.starts_with('.'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +109,21 @@ mod tests {
         ] {
             check(way_out, None);
         }
+    }
+
+    #[test]
+    fn a_dot_hides_what_follows_it() {
+        let check = |path: &str, expected| assert_eq!(is_hidden(path), expected, "{path}");
+        check("/", false);
+        check("/a.b/", false);
+        check("/./a/", false);
+        check("/.git/", true);
+        check("/.env", true);
+        check("/a/%2egit/x/", true);
+        check("/.well-known/acme-challenge/x", false);
+        check("//.well-known/x", false);
+        check("/.well-known/.git/config", true);
+        check("/a/.well-known/x", true);
+        check("/.well-known.txt", true);
     }
 }

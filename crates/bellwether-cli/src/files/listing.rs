@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use bytesize::ByteSize;
+use http::Response;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Response, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -139,12 +139,6 @@ impl Entry {
     }
 }
 
-/// Tells whether any part of this path is hidden: such a folder is not listed either.
-pub(super) fn is_hidden(asked: &Uri) -> bool {
-    let path = percent_decode_str(asked.path()).decode_utf8_lossy();
-    path.split('/').any(|part| part.starts_with('.') && part != ".")
-}
-
 fn row(entry: &Entry) -> String {
     let link = utf8_percent_encode(&entry.name, PLAIN);
     let slash = if entry.is_file { "" } else { "/" };
@@ -218,15 +212,5 @@ mod tests {
         let mut entries = [entry("b", true), entry("c", false), entry("a", true)];
         entries.sort();
         assert_eq!(entries.map(|entry| entry.shown()), ["c/", "a", "b"]);
-    }
-
-    #[test]
-    fn what_is_hidden_has_no_list() {
-        let check = |path: &str, expected| assert_eq!(is_hidden(&path.parse().unwrap()), expected);
-        check("/", false);
-        check("/a.b/", false);
-        check("/./a/", false);
-        check("/.git/", true);
-        check("/a/%2egit/x/", true);
     }
 }

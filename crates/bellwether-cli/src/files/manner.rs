@@ -11,6 +11,8 @@ use crate::config::settings::PoolSettings;
 pub(crate) struct Manner {
     /// Whether a folder without an index is answered with a list.
     pub(super) listing: bool,
+    /// Whether what is hidden is served.
+    pub(super) hidden: bool,
     /// With which file paths that lead nowhere are answered: the page of an application.
     pub(super) app: Option<Uri>,
     /// For how long files may be kept.
@@ -24,6 +26,7 @@ impl Manner {
     pub(crate) fn of(pool: &PoolSettings) -> Self {
         Self {
             listing: pool.listing.is_some_and(|it| it.0.0),
+            hidden: pool.hidden.is_some_and(|it| it.0.0),
             app: pool.spa.as_ref().map(|it| it.0.uri()),
             cache: Cache::of(pool.cache.iter().map(|it| it.0.clone())),
             compress: pool.compress.is_none_or(|it| it.0.0),

@@ -27,6 +27,7 @@ use http_body_util::Either;
 pub(crate) use cache::CacheRule;
 use compress::{Packed, Packing};
 pub(crate) use folder::Folder;
+use folder::is_hidden;
 use listing::Listing;
 pub(crate) use manner::Manner;
 use store::{NoBody, Store};
@@ -82,7 +83,11 @@ impl Site {
     }
 
     async fn look_up(&self, asked: &Request<NoBody>) -> Result<Response<Body>, Refusal> {
-        let place = self.folder.place(asked.uri().path()).ok_or(Refusal::NotFound)?;
+        let path = asked.uri().path();
+        let place = self.folder.place(path).ok_or(Refusal::NotFound)?;
+        if is_hidden(path) && !self.manner.hidden {
+            return Err(Refusal::NotFound);
+        }
         match self.file(asked.clone()).await {
             Ok(file) => return Ok(file),
             Err(Refusal::NotFound) => {}
@@ -105,7 +110,7 @@ impl Site {
     async fn list(&self, asked: &Request<NoBody>, place: &Path) -> Option<Response<Body>> {
         let path = asked.uri().path();
         // A folder without its slash has been sent there already.
-        if !self.manner.listing || !path.ends_with('/') || listing::is_hidden(asked.uri()) {
+        if !self.manner.listing || !path.ends_with('/') || is_hidden(path) {
             return None;
         }
         let mut list = Listing::of(place, path).await.ok()?.answer(asked.headers());

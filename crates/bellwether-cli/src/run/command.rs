@@ -1,6 +1,5 @@
 //! `bellwether run`: from a command line to a pool of the programs that it calls.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwether::Error;
@@ -8,6 +7,7 @@ use clap::{Arg, Args};
 
 use super::plan::Plan;
 use super::rights::Rights;
+use super::start::{PROGRAM, Start};
 use crate::config::program::{KindOf, LogWay, PassWay, ReadyWay, StopSignal};
 use crate::config::rules;
 use crate::config::settings::PoolSettings;
@@ -15,6 +15,7 @@ use crate::config::written::Written;
 use crate::ending::Ending;
 use crate::log;
 use crate::serve::{Control, alone, sockets_are_passed};
+use crate::words::shown;
 
 /// Run any server program, unchanged, as a pool of handlers at one address.
 ///
@@ -49,16 +50,8 @@ pub(crate) struct Run {
 /// How the program is run.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Flags {
-    /// The recipe by which the program is run [default: the one for its name].
-    ///
-    /// A recipe says how a program is given its addresses and how it likes to be stopped;
-    /// docs/recipes.md lists them and tells how to write one.
-    #[arg(long, value_name = "NAME", help_heading = PROGRAM)]
-    recipe: Option<String>,
-
-    /// A file of recipes that come before those built in.
-    #[arg(long, value_name = "FILE", help_heading = PROGRAM)]
-    recipes: Option<PathBuf>,
+    #[command(flatten)]
+    start: Start,
 
     /// How the program is given the addresses: auto, listen-fds, fd:N, stdin, adopt or port
     /// [default: auto].
@@ -100,14 +93,6 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "SIGNAL", help_heading = PROGRAM)]
     stop_signal: Option<Written<StopSignal>>,
 
-    /// The folder in which the program runs [default: this one].
-    #[arg(short = 'C', long, value_name = "DIR", help_heading = PROGRAM)]
-    directory: Option<PathBuf>,
-
-    /// A variable for the program, repeatable: NAME=VALUE.
-    #[arg(short, long = "env", value_name = "NAME=VALUE", value_parser = assignment, help_heading = PROGRAM)]
-    environment: Vec<(String, String)>,
-
     /// What becomes of the program's output: plain or prefix [default: plain].
     ///
     /// plain: it goes where ours does, as it comes. prefix: so do its lines, each with its handler
@@ -119,18 +104,9 @@ pub(crate) struct Flags {
     rights: Rights,
 }
 
-const PROGRAM: &str = "Program";
-
 fn no_tls(_: &str) -> Result<String, String> {
     let way = "give the certificate to the program, in its own arguments behind `--`";
     Err(format!("a program speaks TLS itself, or not at all; {way}"))
-}
-
-pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err(format!("`{text}` sets no variable; write NAME=VALUE")),
-    }
 }
 
 /// Runs a program as the flags say until this process is told to stop.
@@ -143,15 +119,15 @@ pub(crate) fn run(order: &Run) -> Result<(), Ending> {
     // What is said, or passed by a service manager, needs not be found out.
     let is_known = !settings.listen.is_empty() || sockets_are_passed();
     let addresses = if is_known { Vec::new() } else { plan.addresses()? };
-    alone(order.control.config(settings, &addresses), order.control.way())
+    let ended = alone(order.control.config(settings, &addresses), order.control.way());
+    ended.map_err(|ending| order.advise(ending))
 }
 
 /// An option as `run` has it: those that mean nothing for programs are refused, and not shown.
 pub(crate) fn for_programs(option: Arg) -> Arg {
     match option.get_id().as_str() {
-        "threads" | "soft_deadline" | "hard_deadline" | "max_requests" | "shed" => {
-            option.hide(true)
-        }
+        "threads" | "connections" | "soft_deadline" | "hard_deadline" | "max_requests" | "shed"
+        | "label_requests" => option.hide(true),
         "notification" => {
             let help = "Who wakes when a request arrives, with --pass port: all, some:K, one or \
                         turn [default: some:2]";
@@ -162,6 +138,18 @@ pub(crate) fn for_programs(option: Arg) -> Arg {
 }
 
 impl Run {
+    /// Adds what to try where the program has never become ready.
+    fn advise(&self, ending: Ending) -> Ending {
+        match ending {
+            Ending::Failed(error @ Error::Boot { .. }) => {
+                let command = shown(&self.command);
+                let tries = format!("`bellwether doctor -- {command}` tries each way to run it");
+                Ending::Advised(error, format!("what the program wrote is above; {tries}"))
+            }
+            other => other,
+        }
+    }
+
     /// An option that is not known would be taken for the program.
     fn check_command(&self) -> Result<(), Error> {
         let first = self.command.first().map(String::as_str).unwrap_or_default();
@@ -179,33 +167,10 @@ impl Run {
 impl Flags {
     /// The settings that a file with the same settings would give.
     pub(crate) fn settings(&self, command: &[String], pool: &PoolSettings) -> PoolSettings {
-        let Self {
-            recipe,
-            recipes,
-            pass,
-            ready,
-            watchdog,
-            kind,
-            stop_signal,
-            directory,
-            environment,
-            log,
-            rights,
-        } = self.clone();
-        let pool = PoolSettings {
-            command: command.to_vec(),
-            recipe,
-            recipes,
-            pass,
-            ready,
-            watchdog,
-            kind,
-            stop_signal,
-            directory,
-            environment: environment.into_iter().collect(),
-            log,
-            ..pool.clone()
-        };
-        rights.entered(pool)
+        let Self { start, pass, ready, watchdog, kind, stop_signal, log, rights } = self.clone();
+        let command = command.to_vec();
+        let known =
+            PoolSettings { command, pass, ready, watchdog, kind, stop_signal, log, ..pool.clone() };
+        rights.entered(start.entered(known))
     }
 }

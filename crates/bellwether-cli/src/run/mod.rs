@@ -10,3 +10,4 @@ pub(crate) mod identity;
 pub(crate) mod plan;
 pub(crate) mod recipe;
 mod rights;
+pub(crate) mod start;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bellwether::{Address, Defer, Error, Listener, Output, Pass, Program, Result, Serves};
 
@@ -47,24 +47,35 @@ impl Plan {
         let mut plan = Self::unchecked(pool)?;
         plan.identity = Identity::of(pool)?.map(Identity::assumable).transpose()?.flatten();
         limits_are_allowed(pool)?;
-        // What cannot be started at all is told before an address is opened.
-        if let Some(objection) = plan.found()?.objection() {
+        plan.look()?;
+        Ok(plan)
+    }
+
+    /// Looks whether the program can be started, as far as that does not depend on who starts it.
+    pub(crate) fn look_at(pool: &PoolSettings) -> Result<()> {
+        Self::unchecked(pool)?.look()
+    }
+
+    /// What cannot be started at all is told before an address is opened.
+    fn look(&self) -> Result<()> {
+        if let Some(objection) = self.found()?.objection() {
             return Err(wrong(objection));
         }
-        if let Some(folder) = pool.directory.as_ref().filter(|folder| !folder.is_dir()) {
+        if let Some(folder) = self.pool.directory.as_ref().filter(|folder| !folder.is_dir()) {
             let problem = format!("`{}` is no folder; name one that is there", folder.display());
             return Err(wrong_in("directory", problem));
         }
-        plan.check_file()?;
-        Ok(plan)
+        self.check_file()
     }
 
     /// Reads the user's own recipes, if there are any.
     fn unchecked(pool: &PoolSettings) -> Result<Self> {
         let own = pool.recipes.as_deref().map(|file| {
             let origin = file.display().to_string();
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| wrong_in(&origin, format!("cannot be read: {error}")))?;
+            let text = std::fs::read_to_string(file).map_err(|error| {
+                let problem = format!("`{origin}` cannot be read: {error}; is that its path?");
+                wrong_in("recipes", problem)
+            })?;
             Recipe::book().with(&text, &origin).map_err(|problem| wrong_in("recipes", problem))
         });
         let book = own.transpose()?.map_or_else(|| Cow::Borrowed(Recipe::book()), Cow::Owned);
@@ -89,6 +100,9 @@ impl Plan {
                 (true, false) => {
                     Err(wrong(format!("cannot run `{name}`: it may not be executed; try chmod +x")))
                 }
+                _ if path.is_dir() => {
+                    Err(wrong(format!("cannot run `{name}`: it is a folder; name a program in it")))
+                }
                 _ => Err(wrong(format!(
                     "cannot run `{name}`: there is no such file; is it installed?"
                 ))),
@@ -108,7 +122,10 @@ impl Plan {
     /// Finds the recipe.
     pub(crate) fn found(&self) -> Result<Found<'_>> {
         match &self.pool.recipe {
-            Some(name) => self.book.choose(name, &self.command).map_err(wrong),
+            Some(name) => {
+                let chosen = self.book.choose(name, &self.command);
+                chosen.map_err(|problem| wrong_in("recipe", problem))
+            }
             None => Ok(self.book.find(&self.command)),
         }
     }
@@ -123,7 +140,14 @@ impl Plan {
             Some(Written(PassWay::Only(Pass::StandardInput))) => (Way::Stdin, FIRST),
             Some(Written(PassWay::Only(Pass::Port))) => (Way::Port, FIRST),
             Some(Written(PassWay::Only(_))) => {
-                self.check_adoption().map(|()| (Way::Adopt, FIRST))?
+                let adopted = self.check_adoption().map(|()| (Way::Adopt, FIRST));
+                adopted.map_err(|error| match error {
+                    Error::Configure { what, problem } => {
+                        let other = "leave --pass out, or say --pass port";
+                        Error::Configure { what, problem: format!("{problem}; {other}") }
+                    }
+                    other => other,
+                })?
             }
             Some(Written(PassWay::Auto)) | None => (self.possible(found.way()), FIRST),
         })
@@ -135,24 +159,31 @@ impl Plan {
     }
 
     /// Where the program listens: as its arguments say, by its own default, or where it is seen to
-    /// open an address when it is started to try.
+    /// open addresses when it is started to try.
     pub(crate) fn addresses(&self) -> Result<Vec<String>> {
         let found = self.found()?;
         let known = found.addresses();
-        if known.is_empty() && self.way(&found)?.0 == Way::Adopt {
-            return Ok(vec![self.opened(&found)?.unwrap_or_else(|| ADDRESS.into())]);
-        }
-        Ok(if known.is_empty() { vec![ADDRESS.into()] } else { known })
+        let asked = known.is_empty() && self.way(&found)?.0 == Way::Adopt;
+        let all = if asked { self.opened(&found)? } else { known };
+        Ok(if all.is_empty() { vec![ADDRESS.into()] } else { all })
     }
 
-    /// The address that it opens when it is started to try; why it opens none its real start shows.
-    fn opened(&self, found: &Found<'_>) -> Result<Option<String>> {
+    /// The addresses that it opens when it is started to try; why it ends instead its real start shows.
+    fn opened(&self, found: &Found<'_>) -> Result<Vec<String>> {
         let (program, _) = self.prepared(found, (Way::Adopt, FIRST), &[])?;
         let name = program.name();
-        tracing::info!("`{name}` is started once to see which address it opens; --listen says it");
+        tracing::info!("`{name}` is started once to see where it listens; --listen says it");
         let patience = self.pool.boot_timeout.map_or(PATIENCE, |Written(time)| time);
-        let opened = program.address_it_opens(patience)?;
+        let until = Instant::now() + patience;
+        let opened = program.addresses_it_opens(patience)?;
         opened.iter().for_each(|address| tracing::info!("`{name}` opens {address}"));
+        if opened.is_empty() && Instant::now() >= until {
+            let patience = humantime::format_duration(patience);
+            let problem = format!(
+                "`{name}` has opened no address within {patience}; say where: --listen ADDRESS"
+            );
+            return Err(wrong(problem));
+        }
         Ok(opened)
     }
 

@@ -42,8 +42,11 @@ impl Content {
             Self::Files(site) => Ok(site.pool(server)),
             Self::Program(plan) => {
                 let program = plan.program(server.listeners())?;
-                banner::show(&server, &program.name(), &Crew::of_programs(&server));
-                Ok(server.with_program(program))
+                let (name, crew) = (program.name().into_owned(), Crew::of_programs(&server));
+                let words = banner::of(&server, &name, &crew);
+                let pool = server.with_program(program)?;
+                banner::say(words);
+                Ok(pool)
             }
         }
     }

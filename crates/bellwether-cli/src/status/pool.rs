@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use bellwether::status::{AddressStatus, HandlerStatus, PoolStatus, Totals, Waits};
+use bellwether::status::{AddressStatus, HandlerStatus, PoolStatus, ServiceTimes, Totals, Waits};
 
-use crate::words::{age, clean, count, counted};
+use crate::words::{age, clean, count, counted, time};
 
 /// The longest address that fits beside its numbers in 80 columns.
 const ADDRESS: usize = 46;
@@ -32,7 +32,11 @@ pub(super) fn block(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Resul
     shed(f, totals)?;
     why(f, pool)?;
     // How long whom they took had waited, programs do not tell.
-    if pool.serves.is_none() { wait(f, waits) } else { Ok(()) }
+    if pool.serves.is_none() {
+        wait(f, waits)?;
+        served(f, &pool.service)?;
+    }
+    Ok(())
 }
 
 fn address(f: &mut fmt::Formatter<'_>, it: &AddressStatus) -> fmt::Result {
@@ -64,8 +68,13 @@ fn programs(f: &mut fmt::Formatter<'_>, handlers: &[HandlerStatus]) -> fmt::Resu
             f,
             "{slot:>4} {pid:>7} {generation:>4}  {state:<8} {age:>7} {open:>8}  {processes}{more}"
         )?;
-        it.says.iter().try_for_each(|words| writeln!(f, "     {}", clean(words)))
+        says(f, it)
     })
+}
+
+/// What a program says of itself, or a handler of its oldest request.
+fn says(f: &mut fmt::Formatter<'_>, it: &HandlerStatus) -> fmt::Result {
+    it.says.iter().try_for_each(|words| writeln!(f, "     {}", clean(words)))
 }
 
 fn own_handlers(f: &mut fmt::Formatter<'_>, handlers: &[HandlerStatus]) -> fmt::Result {
@@ -91,7 +100,8 @@ fn handler(f: &mut fmt::Formatter<'_>, it: &HandlerStatus) -> fmt::Result {
         count(it.losses),
         count(it.requests),
         count(it.switches),
-    )
+    )?;
+    says(f, it)
 }
 
 /// What should not be, and mostly is not.
@@ -181,6 +191,14 @@ fn wait(f: &mut fmt::Formatter<'_>, waits: &Waits) -> fmt::Result {
         }
         _ => writeln!(f, "waits       none measured yet"),
     }
+}
+
+/// Says how long requests were served, where any were.
+fn served(f: &mut fmt::Formatter<'_>, times: &ServiceTimes) -> fmt::Result {
+    let [p50, p99, p999] = [0.50, 0.99, 0.999].map(|share| times.percentile(share));
+    let (Some(p50), Some(p99), Some(p999)) = (p50, p99, p999) else { return Ok(()) };
+    let [p50, p99, p999] = [p50, p99, p999].map(time);
+    writeln!(f, "served      half within {p50}, 99 % within {p99}, 99.9 % within {p999}")
 }
 
 #[cfg(test)]

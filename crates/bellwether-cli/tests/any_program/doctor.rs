@@ -33,8 +33,8 @@ fn check(name: &str, way: &str, serves: &str) {
     let facts = &findings["ways"][0]["facts"];
     assert_eq!(facts["sets_backlog"], name == "uvicorn", "{findings:#}");
     assert_eq!((&facts["serves"], &facts["stops_well"]), (&serves.into(), &true.into()));
-    let speaks_http = !program.behind_nginx;
-    assert_eq!(facts["answered"] == 20, speaks_http, "{findings:#}");
+    let speaks = if program.behind_nginx { "fastcgi" } else { "http" };
+    assert_eq!((&facts["speaks"], &facts["answered"]), (&speaks.into(), &20.into()));
 }
 
 #[test]

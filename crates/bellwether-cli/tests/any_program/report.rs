@@ -57,6 +57,8 @@ fn doctor(program: &Program) -> String {
     let Some(findings) = crate::doctor::examined(program) else { return "- | - | -".into() };
     let best = findings["best"].as_str().unwrap_or("nothing").to_owned();
     let ways = findings["ways"].as_array().unwrap();
+    // What its recipe says works, and so is recommended.
+    assert_eq!(ways[0]["way"], *best, "{findings:#}");
     let facts = ways.iter().find(|it| it["way"] == *best).map(|it| &it["facts"]);
     let number = |key: &str| facts.and_then(|it| it[key].as_f64()).unwrap_or_default();
     let (ready, memory) = (number("ready_ms") / 1000.0, number("memory") / 1024.0 / 1024.0);

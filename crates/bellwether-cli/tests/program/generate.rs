@@ -58,11 +58,16 @@ fn the_sample_passes_check_with_and_without_its_comments() {
     let folder = folder();
     let full = full_sample(&folder);
     ["shop", "blog"].iter().for_each(|name| certify_as(folder.path(), name));
+    // What the sample runs is there.
+    fs::create_dir(folder.path().join("shop")).unwrap();
+    fs::write(folder.path().join("recipes.toml"), "").unwrap();
+    std::os::unix::fs::symlink("/bin/true", folder.path().join("gunicorn")).unwrap();
     assert!(full.contains("\nmax-memory = \"512MiB\"\n"), "{full}");
     for sample in [generate(&folder, &["config"]), full] {
         fs::write(folder.path().join("bellwether.toml"), sample).unwrap();
         let mut check = Command::new(PROGRAM);
-        let output = check.arg("check").current_dir(folder.path()).output().unwrap();
+        check.arg("check").current_dir(folder.path()).env("PATH", folder.path());
+        let output = check.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -86,6 +86,8 @@ fn run_shows_and_takes_only_what_has_an_effect_on_programs() {
     let help = |verb: &str| String::from_utf8(run(&[verb, "--help"]).stdout).unwrap();
     for (option, value) in [
         ("--threads", "2"),
+        ("--connections", "2"),
+        ("--label-requests", "on"),
         ("--soft-deadline", "1s"),
         ("--hard-deadline", "1s"),
         ("--max-requests", "5"),

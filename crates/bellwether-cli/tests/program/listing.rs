@@ -113,3 +113,27 @@ fn of_very_many_files_the_first_are_listed_with_a_note() {
     assert_eq!(json["complete"], false);
     assert_eq!(run.stop().code(), Some(0));
 }
+
+#[test]
+fn what_begins_with_a_dot_is_found_only_where_that_was_asked_for() {
+    let fill = |site: &std::path::Path| {
+        for folder in [".git", ".well-known", "sub"] {
+            fs::create_dir(site.join(folder)).unwrap();
+        }
+        for file in [".git/config", ".well-known/token", "sub/.env", "index.html"] {
+            fs::write(site.join(file), "it").unwrap();
+        }
+    };
+    let mut open = serve_site(&["--hidden"], fill);
+    let mut plain = serve_site(&["--spa", "--listing"], fill);
+    let page = "Accept: text/html\r\n";
+    for path in ["/.git/config", "/%2egit/config", "/.git", "/.git/", "/sub/.env", "/./sub/.%65nv"]
+    {
+        assert_eq!(raw(&plain, &format!("GET {path}"), page).status, 404, "{path}");
+    }
+    for path in ["/.git/config", "/sub/.env", "/.well-known/token"] {
+        assert_eq!(raw(&open, &format!("GET {path}"), "").text(), "it", "{path}");
+    }
+    assert_eq!(raw(&plain, "GET /.well-known/token", "").text(), "it");
+    assert_eq!((plain.stop().code(), open.stop().code()), (Some(0), Some(0)));
+}

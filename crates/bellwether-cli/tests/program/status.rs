@@ -20,7 +20,13 @@ fn people_get_a_table_that_fits_80_columns() {
     {
         assert!(table.contains(words), "no {words:?} in:\n{table}");
     }
-    for words in ["1 accepted = ", "2 made = 2 alive", "notification some:2", "half under"] {
+    for words in [
+        "1 accepted = ",
+        "2 made = 2 alive",
+        "notification some:2",
+        "half under",
+        "served      half within",
+    ] {
         assert!(table.contains(words), "no {words:?} in:\n{table}");
     }
     for pid in run.handler_pids() {

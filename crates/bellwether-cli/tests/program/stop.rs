@@ -75,7 +75,7 @@ fn a_second_signal_cuts_what_is_left_and_says_how_much() {
     run.processes();
     run.signal(Signal::TERM);
     wait_until_stopping(&run);
-    run.signal(Signal::TERM);
+    run.signal_later(Signal::TERM);
     assert_cut(&mut run, download);
 }
 

@@ -225,6 +225,11 @@ impl Listener {
         rustix::event::poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
     }
 
+    /// Returns its port, if it is one of TCP that was opened here.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.place.map(|place| place.port())
+    }
+
     /// Takes charge of the socket file of a listener that came back: our stop removes it.
     pub(crate) fn claim_file(&mut self) {
         self.file.iter_mut().for_each(SocketFile::claim);

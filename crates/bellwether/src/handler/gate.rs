@@ -2,10 +2,12 @@
 //!
 //! A runtime cannot race itself: its epoll is edge-triggered and not exclusive, and an exclusive
 //! epoll nested in it wakes everybody (both measured). So each thread of the handler is a pair:
-//! the gate waits in the chosen notification mode and accepts, the runtime serves. The gate is
-//! shut while the pair holds as many connections as it may, or more than its fair share.
+//! the gate waits in the chosen notification mode and accepts, the runtime serves, with one thread
+//! or, if that was asked for, with several. The gate is shut while the pair holds as many connections
+//! as it may, or more than its fair share.
 
 use std::future::Future;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, mpsc as queue, watch};
 
 use super::Departure;
@@ -59,15 +62,29 @@ impl Shift {
         self.room.post.heard() == Order::Finish
     }
 
-    /// Counts one request of a protocol that carries several over a connection.
+    /// Counts one request of a protocol that carries several over a connection, served for so long.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    pub(crate) fn count_request(&self) {
-        self.room.post.telemetry.line(self.seat.thread).requested();
+    pub(crate) fn count_request(&self, served: Duration) {
+        let line = self.room.post.telemetry.line(self.seat.thread);
+        line.served(served);
+        line.requested();
+    }
+
+    /// Tells whether a request has a deadline.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn has_deadlines(&self) -> bool {
+        self.room.post.deadlines.is_set()
+    }
+
+    /// Tells whether a request is to be labelled with what it asks for.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn labels(&self) -> bool {
+        self.room.terms.labels
     }
 
     /// A request of such a protocol is to be served that has waited so long already.
     ///
-    /// `None` where requests have no deadlines.
+    /// `None` where requests have neither deadlines nor labels.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn begin(&self, waited: Option<Duration>) -> Option<Unfinished> {
         self.room.requests.as_ref().map(|requests| requests.begin(waited))
@@ -83,6 +100,21 @@ pub(crate) struct Terms {
     pub(crate) connection_is_request: bool,
     /// Whether the handler itself sends connections away; otherwise they are just closed.
     pub(crate) sheds: bool,
+    /// Whether requests are labelled with what they ask for.
+    pub(crate) labels: bool,
+    /// How many threads the runtime has.
+    pub(crate) workers: usize,
+}
+
+impl Terms {
+    /// Makes the runtime of one pair.
+    fn runtime(self) -> io::Result<Runtime> {
+        let mut builder = match self.workers {
+            1 => Builder::new_current_thread(),
+            _ => Builder::new_multi_thread(),
+        };
+        builder.worker_threads(self.workers).enable_all().build()
+    }
 }
 
 /// The connections that one pair of gate and runtime holds.
@@ -90,7 +122,7 @@ pub(super) struct Room {
     post: Arc<Post>,
     thread: usize,
     terms: Terms,
-    /// Where requests have deadlines.
+    /// Where requests have deadlines or labels.
     requests: Option<Arc<Requests>>,
     open: AtomicUsize,
     /// Connections handed over that the runtime has not taken yet.
@@ -114,9 +146,11 @@ impl Room {
         self.post.telemetry.line(self.thread).opened();
     }
 
-    pub(super) fn leave(&self, end: End) {
+    /// A connection has ended that was served since then.
+    pub(super) fn leave(&self, end: End, since: Duration) {
         let line = self.post.telemetry.line(self.thread);
         if self.terms.connection_is_request && end != End::Shed {
+            line.served(clock::now().saturating_sub(since));
             line.requested();
         }
         line.closed();
@@ -189,7 +223,7 @@ where
         post: Arc::clone(post),
         thread,
         terms,
-        requests: Requests::of_thread(post, thread),
+        requests: Requests::of_thread(post, thread, terms.labels),
         open: AtomicUsize::new(0),
         handed_over: AtomicUsize::new(0),
         gate_waits: AtomicBool::new(false),
@@ -223,7 +257,7 @@ where
     T: Future<Output = ()> + Send + 'static,
 {
     let room = Arc::clone(&shift.room);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match room.terms.runtime() {
         Ok(runtime) => runtime,
         Err(error) => return room.post.not_started(&error.into()),
     };

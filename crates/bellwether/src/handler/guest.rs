@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::connection::Connection;
 use super::gate::Room;
 use super::requests::{Requests, Unfinished};
+use crate::sys::clock;
 
 /// A connection on its way from the gate to the runtime.
 pub(super) struct Arrival {
@@ -35,13 +37,14 @@ pub(super) enum End {
 /// Marks the end of a connection, however it ends.
 pub(super) struct Guest {
     room: Arc<Room>,
+    since: Duration,
     end: End,
     request: Option<Unfinished>,
 }
 
 impl Guest {
-    pub(super) const fn new(room: Arc<Room>, request: Option<Unfinished>) -> Self {
-        Self { room, end: End::Served, request }
+    pub(super) fn new(room: Arc<Room>, request: Option<Unfinished>) -> Self {
+        Self { room, since: clock::now(), end: End::Served, request }
     }
 
     /// Serves until the end, or until the handler is told that it takes too long.
@@ -70,6 +73,7 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.room.leave(if std::thread::panicking() { End::Aborted } else { self.end });
+        let end = if std::thread::panicking() { End::Aborted } else { self.end };
+        self.room.leave(end, self.since);
     }
 }

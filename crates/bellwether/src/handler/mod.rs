@@ -132,6 +132,8 @@ pub(crate) enum Manner {
         partable: bool,
         /// How many connections a thread may hold.
         room: usize,
+        /// How many threads serve what it holds.
+        workers: usize,
     },
 }
 

@@ -17,6 +17,7 @@ use super::{Departure, Handler};
 use crate::buffer::Buffer;
 use crate::notification::{Waiter, Wake};
 use crate::scoreboard::telemetry::Line;
+use crate::sys::clock;
 
 /// Serves with all threads of this handler until it is time to leave.
 pub(crate) fn live<H: Handler>(handler: &H, post: &Post) -> Departure {
@@ -143,7 +144,7 @@ impl<'a> Racer<'a> {
 
     /// Lets this thread serve what it wins.
     fn serving(mut self) -> Self {
-        self.requests = Requests::of_thread(self.post, self.thread);
+        self.requests = Requests::of_thread(self.post, self.thread, false);
         self
     }
 
@@ -324,7 +325,9 @@ impl<'a> Racer<'a> {
         pristine: &H,
         connection: Connection,
     ) -> Result<(), Stop> {
+        let begun = clock::now();
         let served = self.attend(connection, |connection| handler.handle(connection));
+        self.line.served(clock::now().saturating_sub(begun));
         self.line.requested();
         self.ended(served, handler, pristine)
     }

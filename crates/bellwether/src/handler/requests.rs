@@ -9,7 +9,7 @@ use super::post::Post;
 use crate::scoreboard::mark::{Label, Mark};
 use crate::sys::clock;
 
-/// The unfinished requests of one thread; there are none to keep where none has a deadline.
+/// The unfinished requests of one thread; there are none to keep where none has a deadline or a label.
 pub(crate) struct Requests {
     deadlines: Deadlines,
     unfinished: Mutex<Table>,
@@ -30,10 +30,10 @@ struct Table {
 }
 
 impl Requests {
-    /// Keeps the requests of a thread, if requests have deadlines here.
-    pub(super) fn of_thread(post: &Post, thread: usize) -> Option<Arc<Self>> {
+    /// Keeps the requests of a thread, if they have deadlines here or are labelled.
+    pub(super) fn of_thread(post: &Post, thread: usize, labels: bool) -> Option<Arc<Self>> {
         let deadlines = post.deadlines;
-        deadlines.is_set().then(|| Self::of(post.telemetry.mark(thread), deadlines))
+        (deadlines.is_set() || labels).then(|| Self::of(post.telemetry.mark(thread), deadlines))
     }
 
     pub(super) fn of(mark: Mark, deadlines: Deadlines) -> Arc<Self> {

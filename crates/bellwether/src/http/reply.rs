@@ -9,7 +9,10 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 
+use super::fault::Fault;
+use super::progress::{Held, Turn};
 use crate::handler::requests::Unfinished;
+use crate::server::Limits;
 
 const TOO_LATE: &str = "the request took too long\n";
 
@@ -21,14 +24,19 @@ const TOO_MANY: &str = "too many requests wait here; try again in a moment\n";
 /// The body of a response; its end is the end of its request.
 pub(super) enum Reply<B> {
     /// The service's body.
-    Theirs(Pin<Box<B>>, Option<Unfinished>),
+    Theirs(Pin<Box<B>>, Option<(Turn, Option<Unfinished>)>),
     /// A text of ours that was not sent yet.
     Ours(Bytes),
 }
 
 impl<B> Reply<B> {
-    pub(super) fn theirs(body: B, request: Option<Unfinished>) -> Self {
-        Self::Theirs(Box::pin(body), request)
+    pub(super) fn theirs(body: B, turn: Turn, request: Option<Unfinished>) -> Self {
+        Self::Theirs(Box::pin(body), Some((turn, request)))
+    }
+
+    /// Refuses a request in place of a service.
+    pub(super) fn refused(fault: Fault, limits: &Limits, version: Version) -> Response<Self> {
+        Self::ours(fault.status(), fault.words(limits), version)
     }
 
     /// Answers 503 in place of a service that took too long.
@@ -49,8 +57,8 @@ impl<B> Reply<B> {
         response
     }
 
-    fn ours(status: StatusCode, text: &'static str, version: Version) -> Response<Self> {
-        let mut response = Response::new(Self::Ours(Bytes::from_static(text.as_bytes())));
+    fn ours(status: StatusCode, text: impl Into<Bytes>, version: Version) -> Response<Self> {
+        let mut response = Response::new(Self::Ours(text.into()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -75,7 +83,10 @@ impl<B: Body> Body for Reply<B> {
                 if frame.is_none() {
                     *request = None;
                 }
-                frame.map(|frame| frame.map(|frame| frame.map_data(Part::Theirs)))
+                let held = || request.as_ref().map(|(turn, _)| turn.hand_out());
+                frame.map(|frame| {
+                    frame.map(|frame| frame.map_data(|data| Part::Theirs(data, held())))
+                })
             }),
             Self::Ours(text) if text.is_empty() => Poll::Ready(None),
             Self::Ours(text) => {
@@ -102,42 +113,48 @@ impl<B: Body> Body for Reply<B> {
 
 /// A piece of a body.
 pub(super) enum Part<D> {
-    Theirs(D),
+    Theirs(D, Option<Held>),
     Ours(Bytes),
 }
 
 impl<D: Buf> Buf for Part<D> {
     fn remaining(&self) -> usize {
         match self {
-            Self::Theirs(data) => data.remaining(),
+            Self::Theirs(data, _) => data.remaining(),
             Self::Ours(text) => text.remaining(),
         }
     }
 
     fn chunk(&self) -> &[u8] {
         match self {
-            Self::Theirs(data) => data.chunk(),
+            Self::Theirs(data, _) => data.chunk(),
             Self::Ours(text) => text.chunk(),
         }
     }
 
     fn advance(&mut self, count: usize) {
         match self {
-            Self::Theirs(data) => data.advance(count),
+            Self::Theirs(data, held) => {
+                data.advance(count);
+                held.iter().for_each(|held| held.taken(count));
+            }
             Self::Ours(text) => text.advance(count),
         }
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         match self {
-            Self::Theirs(data) => data.chunks_vectored(slices),
+            Self::Theirs(data, _) => data.chunks_vectored(slices),
             Self::Ours(text) => text.chunks_vectored(slices),
         }
     }
 
     fn copy_to_bytes(&mut self, count: usize) -> Bytes {
         match self {
-            Self::Theirs(data) => data.copy_to_bytes(count),
+            Self::Theirs(data, held) => {
+                held.iter().for_each(|held| held.taken(count));
+                data.copy_to_bytes(count)
+            }
             Self::Ours(text) => text.copy_to_bytes(count),
         }
     }

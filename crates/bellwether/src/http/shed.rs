@@ -11,20 +11,17 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::io::AsyncReadExt;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::patience::{First, first_of, patience};
 use super::reply::Reply;
+use super::talk::{LINGER, read_on};
 use crate::handler::{Shift, Stream};
 
 /// How long all of it may take: a client that does not ask or does not read is not waited for as
 /// long as one that is served.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long to read on after the answer: time for the client to stop sending.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// Answers the first request in these words and closes the connection.
 ///
@@ -39,6 +36,7 @@ pub(super) async fn send_away(
     let rest = stream.twin();
     let talk = async {
         refuse(protocol, stream, words).await;
+        // hyper closes its own descriptor at the end; this is another one.
         if let Ok(rest) = rest {
             let _ = timeout(LINGER, read_on(rest)).await;
         }
@@ -62,14 +60,4 @@ async fn refuse(protocol: auto::Builder<TokioExecutor>, stream: Stream, words: W
         talk.as_mut().graceful_shutdown();
         let _ = talk.await;
     }
-}
-
-/// Reads what the client still sends, until it closes.
-///
-/// Closed with something unread, a connection is reset, and the client may lose what it was sent
-/// last (RFC 9112, 9.6). hyper closes its own descriptor at the end; this is another one.
-async fn read_on(mut rest: Stream) -> std::io::Result<()> {
-    let mut unread = [0; 4096];
-    while rest.read(&mut unread).await? > 0 {}
-    Ok(())
 }

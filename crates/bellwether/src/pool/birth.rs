@@ -61,7 +61,7 @@ impl Pool {
         let generation = self.slots[index].generation;
         match self.try_to_ask(index, self.tickets) {
             Ok(()) => {
-                self.gone.spawned += 1;
+                self.gone.totals.spawned += 1;
                 let entry = Entry::new(Kind::Spawn, "balance", self.why.clone());
                 self.tell_of(index, entry.with("want", self.want as f64));
             }

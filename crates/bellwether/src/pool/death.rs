@@ -14,7 +14,6 @@ use crate::error::Error;
 use crate::handler::Departure;
 use crate::handler::refusal::OncePerSecond;
 use crate::journal::{Cause, Entry, Kind};
-use crate::scoreboard::telemetry::{self, Snapshot};
 use crate::sys::clock;
 
 /// After so many pauses in a row without a ready handler of a new generation, it is given up.
@@ -75,21 +74,9 @@ impl Pool {
         if occupant.condemned && (cause != Some(Cause::Deadline) || self.phase == Phase::Closing) {
             self.cut += occupant.seen.open;
         }
-        self.gone.exited += 1;
         self.meter.note_death(occupant.used);
-        self.add_to_gone(&occupant.seen);
+        self.gone.add_the_last(&occupant.seen);
         self.nudge_after_a_death();
-    }
-
-    fn add_to_gone(&mut self, last: &Snapshot) {
-        let gone = &mut self.gone;
-        // What it held when it died ended with it.
-        let ended = Snapshot { aborted: last.wins - last.completed, ..last.clone() };
-        gone.add(&ended);
-        self.waits_gone.resize(telemetry::WAIT_BUCKETS, 0);
-        for (sum, count) in self.waits_gone.iter_mut().zip(last.waits) {
-            *sum = sum.saturating_add(count);
-        }
     }
 
     fn handler_ended(&mut self, index: usize, status: WaitStatus) {
@@ -141,7 +128,7 @@ impl Pool {
             Some(Departure::Listener) => self.mend_listeners(),
             _ => {}
         }
-        self.gone.crashed += 1;
+        self.gone.totals.crashed += 1;
         if ready_at.is_none() {
             self.crashes_told += 1; // in the words of one that did not start
             return self.did_not_start(index, &how);
@@ -221,17 +208,17 @@ impl Pool {
     fn tell_of_a_crash(&mut self, index: usize, pid: i32, how: &str) {
         if CRASH_LINES.allows() {
             let slot = self.slots[index].number;
-            tracing::warn!(slot, pid, crashed = self.gone.crashed, "a handler ended: {how}");
-            self.crashes_told = self.gone.crashed;
+            tracing::warn!(slot, pid, crashed = self.gone.totals.crashed, "a handler ended: {how}");
+            self.crashes_told = self.gone.totals.crashed;
         }
     }
 
     /// Tells of deaths that came too fast to be told each.
     pub(super) fn tell_of_crashes(&mut self) {
-        let more = self.gone.crashed - self.crashes_told;
+        let more = self.gone.totals.crashed - self.crashes_told;
         if more > 0 && CRASH_LINES.allows() {
-            tracing::warn!(crashed = self.gone.crashed, "{more} more handlers ended");
-            self.crashes_told = self.gone.crashed;
+            tracing::warn!(crashed = self.gone.totals.crashed, "{}", deaths(more));
+            self.crashes_told = self.gone.totals.crashed;
         }
     }
 
@@ -317,5 +304,12 @@ impl Pool {
             }
             self.boot_failed(generation, &format!("the template ended: {}", describe(status)));
         }
+    }
+}
+
+fn deaths(number: u64) -> String {
+    match number {
+        1 => "1 more handler ended".into(),
+        more => format!("{more} more handlers ended"),
     }
 }

@@ -109,7 +109,7 @@ impl Pool {
         self.pattern.manner = match kind {
             // As long as nothing is known, every connection may need a handler.
             Kind::Serial | Kind::Unknown => Manner::Serial,
-            Kind::Concurrent => Manner::Concurrent { partable: false, room: MANY },
+            Kind::Concurrent => Manner::Concurrent { partable: false, room: MANY, workers: 1 },
         };
         let is_serial = kind != Kind::Concurrent;
         for (family, open) in families.into_iter().zip(counts) {

@@ -12,6 +12,7 @@ use super::recycle::Wear;
 use super::respawn::jitter;
 use super::rules::{Rules, Times};
 use super::slot::{Occupant, Process, Slot};
+use super::sums::Sums;
 use super::template::Pattern;
 use super::{Bounds, Phase, Plan, Pool};
 use crate::address::Listener;
@@ -22,7 +23,6 @@ use crate::handler::Deadlines;
 use crate::journal::Cause;
 use crate::scoreboard::bell::{Bell, BellFiles};
 use crate::scoreboard::telemetry::{Snapshot, TelemetryView};
-use crate::status::Totals;
 use crate::sys::poller::Interest;
 use crate::sys::secret::Secret;
 use crate::sys::{clock, descriptors};
@@ -37,8 +37,7 @@ pub(crate) struct PoolState {
     tickets: u64,
     /// What the operator has set in place of the configuration.
     bounds: Option<Bounds>,
-    gone: Totals,
-    waits_gone: Vec<u64>,
+    gone: Sums,
     cut: u64,
     /// Whether it was drained: newcomers are refused.
     pub(crate) closed: bool,
@@ -91,8 +90,7 @@ impl Pool {
             newest: self.newest,
             tickets: self.tickets,
             bounds: (self.bounds != self.configured).then_some(self.bounds),
-            gone: self.gone,
-            waits_gone: self.waits_gone.clone(),
+            gone: self.gone.clone(),
             cut: self.cut,
             closed: self.phase == Phase::Closing,
             times: self.rules.times,
@@ -112,7 +110,7 @@ impl Pool {
         pool.watch_doorbell()?;
         pool.pattern.generation = state.generation;
         (pool.newest, pool.tickets) = (state.newest, state.tickets);
-        (pool.gone, pool.waits_gone, pool.cut) = (state.gone, state.waits_gone, state.cut);
+        (pool.gone, pool.cut) = (state.gone, state.cut);
         if state.bounds.is_some() {
             pool.set_bounds(state.bounds)?;
         }

@@ -166,21 +166,23 @@ impl Pool {
             memory_pressure: meter.memory_pressure,
             memory_stall: meter.memory_stall,
         };
-        let (busy, depth) = match self.pattern.manner {
-            Manner::Serial => (reading.busy, reading.depth),
+        let (busy, depth, workers) = match self.pattern.manner {
+            Manner::Serial => (reading.busy, reading.depth, 1),
             // As many threads as could hold what waits; it is not one a connection.
-            Manner::Concurrent { room, .. } => {
+            Manner::Concurrent { room, workers, .. } => {
                 let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
                 // Who is full of connections that want no processor needs another beside it, too.
-                ((meter.wanted / FULL).max(reading.busy), reading.depth.div_ceil(room))
+                let full = reading.busy * workers as f64;
+                ((meter.wanted / FULL).max(full), reading.depth.div_ceil(room), workers)
             }
         };
         // While nobody takes what has waited for long, those who say that they wait are frozen.
-        let frozen = if self.stands { self.free() } else { 0 };
+        let frozen = if self.stands { self.free() * workers } else { 0 };
         let busy = busy + frozen as f64;
         Reading {
             busy,
             depth,
+            threads: reading.threads * workers,
             spawn_time: meter.spawn_time.map_or(reading.spawn_time, seconds),
             spawn_cost: seconds(spawn_cost(meter.spawn_work, meter.handler_memory)),
             resources,

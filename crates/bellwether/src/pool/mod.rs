@@ -40,6 +40,7 @@ mod service;
 mod slot;
 mod stop;
 mod strays;
+mod sums;
 pub(crate) mod template;
 mod watch;
 
@@ -64,6 +65,7 @@ use rules::Rules;
 use slot::{Delivery, Process, Slot};
 pub(crate) use stop::Phase;
 pub(crate) use strays::end_strays;
+use sums::Sums;
 use template::{Load, Pattern, Template};
 use watch::Watch;
 
@@ -73,7 +75,6 @@ use crate::error::{Doing, Error, Result};
 use crate::journal::Entry;
 use crate::scoreboard::bell::{Bell, BellFiles};
 use crate::scoreboard::control::ControlPage;
-use crate::status::Totals;
 use crate::sys::clock;
 use crate::sys::poller::{Interest, Poller};
 use crate::sys::secret::Secret;
@@ -147,8 +148,7 @@ pub(crate) struct Pool {
     boot_problem: String,
     ever_ready: bool,
     /// The sums of handlers that are gone.
-    gone: Totals,
-    waits_gone: Vec<u64>,
+    gone: Sums,
     cut: u64,
     /// How many of the crashes have been told in the log.
     crashes_told: u64,
@@ -225,8 +225,7 @@ impl Pool {
             given_up: 0,
             boot_problem: String::new(),
             ever_ready: false,
-            gone: Totals::default(),
-            waits_gone: Vec::new(),
+            gone: Sums::default(),
             cut: 0,
             crashes_told: 0,
             watch: Watch::Asleep,

@@ -2,11 +2,12 @@
 
 use super::life::State;
 use super::slot::{Occupant, Slot};
+use super::sums::Sums;
 use super::{Phase, Pool};
 
 use crate::buffer::Buffer;
-use crate::scoreboard::telemetry::{Snapshot, WAIT_BUCKETS};
-use crate::status::{AddressStatus, HandlerStatus, PoolStatus, Totals, Waits};
+use crate::scoreboard::telemetry::Snapshot;
+use crate::status::{AddressStatus, HandlerStatus, PoolStatus, Totals};
 use crate::sys::{clock, process};
 
 impl Pool {
@@ -14,9 +15,15 @@ impl Pool {
     pub(crate) fn report(&mut self) -> PoolStatus {
         self.onlooker.look_anew();
         self.observe_programs();
+        let mut good = true;
         for occupant in self.slots.iter_mut().filter_map(|slot| slot.occupant.as_mut()) {
-            occupant.look();
+            good &= occupant.look();
         }
+        if !good {
+            // Whoever contradicts itself is replaced at the next look, and none may be due.
+            self.watch = self.watch.rouse(clock::now());
+        }
+        let sums = self.sums();
         PoolStatus {
             name: self.name.clone(),
             state: self.state().into(),
@@ -32,7 +39,8 @@ impl Pool {
             addresses: self.addresses(),
             handlers: self.handlers(),
             totals: self.totals(),
-            waits: self.waits(),
+            waits: sums.waits(),
+            service: sums.service(),
         }
     }
 
@@ -81,43 +89,25 @@ impl Pool {
 
     /// Sums up the living and the dead.
     pub(super) fn totals(&self) -> Totals {
-        let mut sum = self.gone;
-        for occupant in self.slots.iter().filter_map(|slot| slot.occupant.as_ref()) {
-            sum.add(&occupant.seen);
+        let mut sum = self.gone.totals;
+        for seen in self.seen() {
+            sum.add(seen);
             sum.alive += 1;
         }
         sum.in_flight = sum.accepted.saturating_sub(sum.completed.saturating_add(sum.aborted));
         sum
     }
 
-    fn waits(&self) -> Waits {
-        let mut counts = self.waits_gone.clone();
-        counts.resize(WAIT_BUCKETS, 0);
-        for occupant in self.slots.iter().filter_map(|slot| slot.occupant.as_ref()) {
-            for (sum, count) in counts.iter_mut().zip(occupant.seen.waits) {
-                *sum = sum.saturating_add(count);
-            }
-        }
-        Waits { counts }
+    /// Sums up what `totals` leaves out, because it is not wanted at every look.
+    fn sums(&self) -> Sums {
+        let mut sums = self.gone.clone();
+        self.seen().for_each(|seen| sums.add(seen));
+        sums
     }
-}
 
-impl Totals {
-    /// Adds what one handler says; liars can make the sums wrong, but not overflow.
-    pub(super) fn add(&mut self, seen: &Snapshot) {
-        let sums = [
-            (&mut self.accepted, seen.wins),
-            (&mut self.completed, seen.completed),
-            (&mut self.aborted, seen.aborted),
-            (&mut self.requests, seen.requests),
-            (&mut self.wakeups, seen.wakeups),
-            (&mut self.losses, seen.losses),
-            (&mut self.late, seen.late),
-            (&mut self.shed, seen.shed),
-        ];
-        for (sum, count) in sums {
-            *sum = sum.saturating_add(count);
-        }
+    /// What the living have said last.
+    fn seen(&self) -> impl Iterator<Item = &Snapshot> {
+        self.slots.iter().filter_map(|slot| Some(&slot.occupant.as_ref()?.seen))
     }
 }
 
@@ -142,8 +132,15 @@ fn describe(slot: &Slot, occupant: &Occupant) -> HandlerStatus {
         accept_errors: seen.accept_errors,
         first_accept_us: seen.first_accept.and_then(|time| u64::try_from(time.as_micros()).ok()),
         corrupt: !occupant.foreign && occupant.telemetry.snapshot().corrupt,
-        says: occupant.telemetry.said().filter(|_| occupant.foreign),
+        says: says(occupant),
     }
+}
+
+/// How a program says that it is, or what a handler of our own says of its oldest request.
+fn says(occupant: &Occupant) -> Option<String> {
+    let telemetry = &occupant.telemetry;
+    let words = if occupant.foreign { telemetry.said() } else { telemetry.label_of_oldest() };
+    words.filter(|words| !words.is_empty())
 }
 
 /// A serving handler is busy as long as it holds a connection.

@@ -68,7 +68,9 @@ impl Pattern {
             // A program has as many as it likes.
             _ if self.program.is_some() => MOST_THREADS,
             Manner::Serial => self.threads,
-            Manner::Concurrent { .. } => 2 * self.threads,
+            Manner::Concurrent { workers: 1, .. } => 2 * self.threads,
+            // One more hands over what the gate has accepted.
+            Manner::Concurrent { workers, .. } => (2 + workers) * self.threads,
         }
     }
 
@@ -358,5 +360,23 @@ fn name_process(name: &str) {
 fn silence_input() {
     if let Ok(null) = File::open("/dev/null") {
         let _ = rustix::stdio::dup2_stdin(&null);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behind_each_gate_there_is_a_thread_that_serves_or_a_runtime_of_several() {
+        let check = |threads, manner, expected| {
+            let pattern = Pattern { threads, manner, ..Pattern::unused() };
+            assert_eq!(pattern.threads_of_a_handler(), expected);
+        };
+        let concurrent = |workers| Manner::Concurrent { partable: true, room: 9, workers };
+        check(3, Manner::Serial, 3);
+        check(3, concurrent(1), 6);
+        check(1, concurrent(4), 6);
+        check(2, concurrent(4), 12);
     }
 }

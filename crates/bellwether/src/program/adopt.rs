@@ -36,6 +36,8 @@ const AT_ONCE: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Adopter {
     notifications: OwnedFd,
+    /// Whether no socket of the program is to listen.
+    mutes: bool,
 }
 
 /// What became of a program's call.
@@ -49,6 +51,8 @@ pub(crate) enum Seen {
         nonblocking: bool,
         /// Whether the kernel let us see that it was a stream socket; else its address was believed.
         checked: bool,
+        /// Whether it asked for an address of IPv4, and the listener is a socket of IPv6.
+        mixed: bool,
     },
     /// It called `listen` on our listener, whose backlog stays as it is; it is about to accept.
     ///
@@ -56,6 +60,8 @@ pub(crate) enum Seen {
     Listening { listener: usize, pid: Pid },
     /// It shut down our listener or removed its file, as it thinks.
     Spared { listener: usize, pid: Pid },
+    /// It called `listen`, and nothing came of it.
+    Muted,
     /// It bound a stream socket to an address that is not ours.
     Elsewhere { address: String, pid: Pid },
     /// Something was in the way; the program was told that the address is in use, or went on alone.
@@ -71,12 +77,17 @@ enum Verdict<'a> {
     /// Nothing is left to do; the program is told that it worked.
     Done(Seen),
     /// Its socket is to become this listener, the one of that index.
-    Adopt { ours: &'a Listener, listener: usize, checked: bool },
+    Adopt { ours: &'a Listener, listener: usize, checked: bool, mixed: bool },
 }
 
 impl Adopter {
     pub(crate) const fn new(notifications: OwnedFd) -> Self {
-        Self { notifications }
+        Self { notifications, mutes: false }
+    }
+
+    /// One that lets no socket of the program listen, though the program is told that it does.
+    pub(crate) const fn muting(notifications: OwnedFd) -> Self {
+        Self { notifications, mutes: true }
     }
 
     /// Answers what waits; never blocks.
@@ -109,6 +120,7 @@ impl Adopter {
         };
         let verdict = match call.which {
             Which::Bind => judge_bind(&call, caller, listeners),
+            Which::Listen if self.mutes => Verdict::Done(Seen::Muted),
             Which::Listen => judge_listen(&call, caller, listeners),
             Which::Shutdown => judge_shutdown(&call, caller, listeners),
             Which::Remove => judge_removal(&call, caller, listeners),
@@ -124,22 +136,15 @@ impl Adopter {
                 seen
             }
             Verdict::Done(seen) => self.done(&call).then_some(seen),
-            Verdict::Adopt { ours, listener, checked } => {
-                self.replace(&call, caller, ours, listener, checked)
+            Verdict::Adopt { ours, listener, checked, mixed } => {
+                let seen = adopted(&call, caller, listener, checked, mixed);
+                self.replace(&call, caller, ours, seen)
             }
         }
     }
 
     /// Puts our listener in the place of the program's socket.
-    fn replace(
-        &self,
-        call: &Call,
-        caller: Caller,
-        ours: &Listener,
-        listener: usize,
-        checked: bool,
-    ) -> Option<Seen> {
-        let seen = adopted(call, caller, listener, checked);
+    fn replace(&self, call: &Call, caller: Caller, ours: &Listener, seen: Seen) -> Option<Seen> {
         let fd = call.descriptor();
         let cloexec = caller.flags(fd).contains(OFlags::CLOEXEC);
         match seccomp::put(&self.notifications, call.id, ours.as_fd(), fd, cloexec) {
@@ -180,7 +185,7 @@ fn judge_bind<'a>(call: &Call, caller: Caller, listeners: &'a [Listener]) -> Ver
     };
     // A signal came between the exchange and its answer, and the program asks again.
     if let Some((listener, _)) = held_at(call.descriptor(), caller, listeners) {
-        return Verdict::Done(adopted(call, caller, listener, true));
+        return Verdict::Done(adopted(call, caller, listener, true, false));
     }
     let checked = match caller.look_at(call.descriptor()) {
         Found::Tcp if name.is_tcp() => true,
@@ -189,7 +194,8 @@ fn judge_bind<'a>(call: &Call, caller: Caller, listeners: &'a [Listener]) -> Ver
         Found::Tcp | Found::Unix | Found::Other => return Verdict::GoOn(None),
     };
     if let Some((listener, ours)) = best(&name, caller, listeners) {
-        return Verdict::Adopt { ours, listener, checked };
+        let mixed = SocketName::of(ours).is_some_and(|it| it.is_ipv6() && name.is_ipv4());
+        return Verdict::Adopt { ours, listener, checked, mixed };
     }
     let address = told(&name, caller);
     Verdict::GoOn(Some(Seen::Elsewhere { address, pid: caller.process }))
@@ -262,9 +268,9 @@ fn best<'a>(
     serving.rev().max_by_key(|(likeness, _)| *likeness).map(|(_, it)| it)
 }
 
-fn adopted(call: &Call, caller: Caller, listener: usize, checked: bool) -> Seen {
+fn adopted(call: &Call, caller: Caller, listener: usize, checked: bool, mixed: bool) -> Seen {
     let nonblocking = caller.flags(call.descriptor()).contains(OFlags::NONBLOCK);
-    Seen::Adopted { listener, pid: caller.process, nonblocking, checked }
+    Seen::Adopted { listener, pid: caller.process, nonblocking, checked, mixed }
 }
 
 /// The address as an operator would write it.

@@ -37,7 +37,7 @@ pub(crate) struct Place<'a> {
 const NOT_STARTED: i32 = 127;
 
 /// The first descriptor that systemd passes (SD_LISTEN_FDS_START).
-pub(super) const FIRST: RawFd = 3;
+pub(crate) const FIRST: RawFd = 3;
 
 /// Variables by which others tell programs of descriptors and sockets, which are not for this one.
 const NOT_FOR_IT: [&str; 8] = [
@@ -86,6 +86,12 @@ fn exec(program: &Program, place: &Place<'_>) -> Failure {
         command.env("WATCHDOG_USEC", limit.as_micros().to_string());
         // The process stays the same when it becomes the program.
         command.env("WATCHDOG_PID", std::process::id().to_string());
+    }
+    if let Some(port) =
+        place.listeners.iter().find_map(Listener::port).filter(|_| program.ways.pass == Pass::Adopt)
+    {
+        // Many listen where that says; whoever does not has to be told in their own way.
+        command.env("PORT", port.to_string());
     }
     // One handler is one worker, whatever the machine has and whoever started us was told.
     command.env("WEB_CONCURRENCY", "1");

@@ -5,14 +5,15 @@
 //! itself; who can do neither has a [`private_port`]. What it may are its [`rights`]. Nobody has to
 //! change a program for it, and nobody asks it anything: how the processes of
 //! its [`family`] wait shows whether it is ready ([`readiness`]), its accepted connections what it
-//! has [`in_hand`], and both over time whether it is serial ([`habits`]). What it leaves behind has a
-//! mark ([`stray`]).
+//! has [`in_hand`], and both over time whether it is serial ([`habits`]). Before it is told to end it is kept from taking more ([`farewell`]).
+//! What it leaves behind has a mark ([`stray`]).
 
 pub(crate) mod adopt;
 mod call;
 mod descriptors;
 pub(crate) mod evidence;
 pub(crate) mod family;
+pub(crate) mod farewell;
 pub(crate) mod habits;
 pub(crate) mod in_hand;
 pub(crate) mod launch;
@@ -330,10 +331,24 @@ impl Program {
         if self.watchdog.is_some_and(|limit| limit.is_zero()) {
             return Err("nobody is never silent; choose a longer time for the watchdog".into());
         }
+        self.check_place(addresses)?;
         match &self.ready {
             Ready::Descriptor(number) => self.check_descriptor(*number, addresses),
             Ready::Http(path) => check_path(path),
             _ => Ok(()),
+        }
+    }
+
+    /// Tells whether the addresses have descriptors that may be open.
+    fn check_place(&self, addresses: usize) -> Result<(), String> {
+        let Pass::Descriptors(first) = self.ways.pass else { return Ok(()) };
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let last = u64::try_from(first).unwrap_or(u64::MAX).saturating_add(addresses as u64);
+        match limit.filter(|limit| last > *limit) {
+            Some(limit) => Err(format!(
+                "it cannot have its address as descriptor {first}; at most {limit} may be open (ulimit -n)"
+            )),
+            None => Ok(()),
         }
     }
 

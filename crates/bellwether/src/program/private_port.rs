@@ -82,6 +82,11 @@ impl PrivatePort {
         [ask(AddressFamily::INET), ask(AddressFamily::INET6)].concat()
     }
 
+    /// Whether others than this machine reach the program there.
+    pub(crate) fn is_open_to_others(&self) -> bool {
+        self.listeners().iter().any(|it| it.everywhere)
+    }
+
     /// Whether one of these processes listens there; where that cannot be seen it is believed.
     fn is_of(&self, program: &[Pid]) -> bool {
         let listeners: Vec<u64> = self.listeners().iter().map(|it| it.inode).collect();

@@ -107,22 +107,42 @@ impl Holdings {
 
 /// Tells whether an epoll waits for one of the listeners.
 fn is_armed(pid: Pid, epoll: RawFd, listeners: &[u64]) -> bool {
-    let Ok(file) = File::open(format!("/proc/{pid}/fdinfo/{epoll}")) else { return false };
-    let lines = BufReader::new(file.take(LONGEST)).lines().map_while(Result::ok);
-    let mut watched = lines.filter_map(|line| armed_inode(&line));
-    watched.any(|inode| listeners.contains(&inode))
+    watched(pid, epoll, listeners).next().is_some()
 }
 
-/// The inode in a line of fdinfo (proc_pid_fdinfo(5)), if the epoll waits for something to read.
+/// The descriptors of listeners that an epoll waits for.
+fn watched(pid: Pid, epoll: RawFd, listeners: &[u64]) -> impl Iterator<Item = RawFd> {
+    let file = File::open(format!("/proc/{pid}/fdinfo/{epoll}")).into_iter();
+    let lines =
+        file.flat_map(|file| BufReader::new(file.take(LONGEST)).lines().map_while(Result::ok));
+    let armed = lines.filter_map(|line| armed(&line));
+    armed.filter(|(_, inode)| listeners.contains(inode)).map(|(number, _)| number)
+}
+
+/// Where processes wait for listeners by epoll: process, epoll, and listener, by their numbers.
+pub(crate) fn watches(pids: &[Pid], listener_inodes: &[u64]) -> Vec<(Pid, RawFd, RawFd)> {
+    let mut found = Vec::new();
+    for pid in pids {
+        let holdings = Holdings::of(*pid, listener_inodes).unwrap_or_default();
+        for epoll in holdings.epolls {
+            let listeners = watched(*pid, epoll, listener_inodes);
+            found.extend(listeners.map(|listener| (*pid, epoll, listener)));
+        }
+    }
+    found
+}
+
+/// Number and inode in a line of fdinfo (proc_pid_fdinfo(5)), if the epoll waits for something to read.
 ///
 /// `tfd:       19 events:       19 data:               13  pos:0 ino:25ee16c sdev:9`
-fn armed_inode(line: &str) -> Option<u64> {
+fn armed(line: &str) -> Option<(RawFd, u64)> {
     let mut words = line.strip_prefix("tfd:")?.split_whitespace();
+    let number = words.next()?.parse().ok()?;
     let events = words.by_ref().skip_while(|word| *word != "events:").nth(1)?;
     let events = u32::from_str_radix(events, 16).ok()?;
     let inode = words.find_map(|word| word.strip_prefix("ino:"))?;
     let inode = u64::from_str_radix(inode, 16).ok()?;
-    (events & u32::from(READABLE) != 0).then_some(inode)
+    (events & u32::from(READABLE) != 0).then_some((number, inode))
 }
 
 /// How each thread waits that sleeps in accept, poll or select for one of the listeners.
@@ -277,10 +297,10 @@ mod tests {
         let line = |events: &str| {
             format!("tfd:       19 events: {events:>8} data:               13  pos:0 ino:ff sdev:9")
         };
-        let check = |line: &str, expected| assert_eq!(armed_inode(line), expected, "{line}");
-        check(&line("19"), Some(255));
-        check(&line("80002001"), Some(255));
-        check(&line("40"), Some(255));
+        let check = |line: &str, expected| assert_eq!(armed(line), expected, "{line}");
+        check(&line("19"), Some((19, 255)));
+        check(&line("80002001"), Some((19, 255)));
+        check(&line("40"), Some((19, 255)));
         check(&line("40000000"), None);
         check(&line("4"), None);
         check("eventfd-count:                0", None);
@@ -290,8 +310,8 @@ mod tests {
     proptest! {
         #[test]
         fn rubbish_is_no_evidence(text in "\\PC{0,90}") {
-            let _ = armed_inode(&text);
-            let _ = armed_inode(&format!("tfd: {text}"));
+            let _ = armed(&text);
+            let _ = armed(&format!("tfd: {text}"));
         }
     }
 }

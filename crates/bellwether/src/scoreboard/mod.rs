@@ -10,6 +10,7 @@
 
 pub(crate) mod bell;
 pub(crate) mod control;
+pub(crate) mod histogram;
 pub(crate) mod mark;
 mod said;
 mod snapshot;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::histogram::Histogram;
 use super::telemetry::WAIT_BUCKETS;
 
 /// What a handler says about itself, checked.
@@ -30,6 +31,8 @@ pub(crate) struct Snapshot {
     /// From the fork to the first accepted connection.
     pub(crate) first_accept: Option<Duration>,
     pub(crate) waits: [u64; WAIT_BUCKETS],
+    /// How long requests were served.
+    pub(crate) served: Histogram,
     /// Whether the page contradicts itself, so that nothing of it can be believed.
     pub(crate) corrupt: bool,
 }
@@ -42,7 +45,8 @@ impl Snapshot {
         let small = self.wakeups < BELIEVABLE
             && self.requests < BELIEVABLE
             && self.accept_errors < BELIEVABLE
-            && self.waits.iter().all(|&count| count <= self.wakeups);
+            && self.waits.iter().all(|&count| count <= self.wakeups)
+            && self.served.counts.iter().all(|&count| count < BELIEVABLE);
         !self.corrupt
             && small
             && (self.oldest.is_none() || self.wins > 0)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::histogram::{self, CLASSES};
 use super::mark::{self, Mark};
 pub(crate) use super::snapshot::Snapshot;
 use crate::sys::clock;
@@ -29,13 +30,18 @@ pub(super) const ASKS_UNTIL: usize = 7;
 const WAITS: usize = 8;
 /// Bucket k counts waits of less than 2^k ms and at least 2^(k-1); bucket 0: less than 1 ms.
 pub(crate) const WAIT_BUCKETS: usize = 24;
-pub(super) const LINES: usize = WAITS + WAIT_BUCKETS;
+/// How long requests were served, by [`histogram::class`], and all of that in microseconds.
+const SERVED: usize = WAITS + WAIT_BUCKETS;
+const SERVED_IN_ALL: usize = SERVED + CLASSES;
+/// What comes before is whole cache lines.
+pub(super) const LINES: usize = (SERVED_IN_ALL + 1).next_multiple_of(LINE);
 
 /// "bell" and the version of this layout.
-const LAYOUT_MARK: u64 = 0x6265_6c6c_0000_0003;
+const LAYOUT_MARK: u64 = 0x6265_6c6c_0000_0004;
 
-// The words of one thread: one cache line. Each word has one writer: the thread that races, or (for
-// the last four) the thread that serves, where those are two; for SINCE, whoever holds its `Mark`.
+// The words of one thread: one cache line. STATE and what is counted in races has one writer, the thread
+// that races; what is counted at the ends of connections may have several, the threads of a runtime; SINCE
+// is written by whoever holds its `Mark`.
 pub(super) const STATE: usize = 0;
 const WAKEUPS: usize = 1;
 const WINS: usize = 2;
@@ -112,6 +118,11 @@ impl Line<'_> {
         word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
 
+    /// Counts one more where several threads may.
+    fn add(&self, word: usize) {
+        self.page[self.base + word].fetch_add(1, Ordering::Release);
+    }
+
     fn unfinished(&self) -> u64 {
         let word = |word: usize| self.page[self.base + word].load(Ordering::Acquire);
         let ended = word(COMPLETED).wrapping_add(word(ABORTED));
@@ -147,6 +158,13 @@ impl Line<'_> {
         }
     }
 
+    /// A request was served for so long.
+    pub(crate) fn served(&self, time: Duration) {
+        let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.page[SERVED + histogram::class(us)].fetch_add(1, Ordering::Relaxed);
+        self.page[SERVED_IN_ALL].fetch_add(us, Ordering::Relaxed);
+    }
+
     /// The connection just won had waited longer than it should have.
     pub(crate) fn late(&self) {
         self.page[LATE].fetch_add(1, Ordering::Release);
@@ -163,17 +181,17 @@ impl Line<'_> {
 
     /// A connection ended as its handler wished.
     pub(crate) fn completed(&self) {
-        self.count(COMPLETED);
+        self.add(COMPLETED);
     }
 
     /// A connection ended by a panic.
     pub(crate) fn aborted(&self) {
-        self.count(ABORTED);
+        self.add(ABORTED);
     }
 
     /// Counts requests: one a connection, or as many as the protocol carried.
     pub(crate) fn requested(&self) {
-        self.count(REQUESTS);
+        self.add(REQUESTS);
     }
 
     /// `accept` failed in a way that is neither winning nor losing.
@@ -228,6 +246,10 @@ impl TelemetryView {
         for (k, count) in sum.waits.iter_mut().enumerate() {
             *count = self.view.get(WAITS + k);
         }
+        for (class, count) in sum.served.counts.iter_mut().enumerate() {
+            *count = self.view.get(SERVED + class);
+        }
+        sum.served.total_us = self.view.get(SERVED_IN_ALL);
         sum.first_accept = self.first_accept();
         let open = self.view.get(OPEN);
         for thread in 0..self.threads {
@@ -316,6 +338,12 @@ mod tests {
         assert_eq!((seen.wakeups, seen.wins, seen.open, seen.busy), (1, 1, 1, 1));
         assert_eq!(seen.waits[3], 1, "5 ms lie between 4 and 8");
         assert!(seen.first_accept.is_some() && !seen.corrupt);
+        line.served(Duration::from_millis(3));
+        let served = view.snapshot().served;
+        assert_eq!(
+            (served.total_us, served.classes().collect::<Vec<_>>()),
+            (3000, vec![(3072, 1)])
+        );
         assert_eq!((seen.late, seen.shed), (0, 0));
         line.late();
         line.shed();

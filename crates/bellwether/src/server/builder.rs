@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(feature = "tokio")]
+use super::asynchronous::Asynchronous;
 use super::{Group, Server};
+#[cfg(feature = "http")]
+use super::{Limits, Proxies};
 use crate::address::handover::ListenerState;
 use crate::address::{Address, Defaults, Defer, Listener, inherit::Passed, open_all};
 use crate::balance::{Rule, Slo};
@@ -46,7 +50,7 @@ pub struct Builder {
     pub(super) threads: usize,
     pub(super) notification: Notification,
     pub(super) name: Option<String>,
-    pub(super) defer_accept: Defer,
+    pub(super) defer_accept: Option<Defer>,
     pub(super) orphan_grace: Duration,
     pub(super) runtime_dir: Option<PathBuf>,
     pub(super) rules: Rules,
@@ -54,6 +58,12 @@ pub struct Builder {
     pub(super) take_over: bool,
     pub(super) reload_way: Way,
     pub(super) configuration: Option<String>,
+    #[cfg(feature = "tokio")]
+    pub(super) asynchronous: Asynchronous,
+    #[cfg(feature = "http")]
+    pub(super) http_limits: Limits,
+    #[cfg(feature = "http")]
+    pub(super) proxies: Option<Proxies>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Tls>,
 }
@@ -69,7 +79,7 @@ impl Default for Builder {
             threads: 1,
             notification: Notification::default(),
             name: None,
-            defer_accept: Defer::Off,
+            defer_accept: None,
             orphan_grace: Duration::from_secs(10),
             runtime_dir: None,
             rules: Rules::default(),
@@ -77,6 +87,12 @@ impl Default for Builder {
             take_over: false,
             reload_way: Way::Template,
             configuration: None,
+            #[cfg(feature = "tokio")]
+            asynchronous: Asynchronous::default(),
+            #[cfg(feature = "http")]
+            http_limits: Limits::default(),
+            #[cfg(feature = "http")]
+            proxies: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -122,10 +138,11 @@ impl Builder {
     }
 
     /// Sets whether connections arrive with their first data only, where the address leaves it
-    /// open; default off, because a server that speaks first would never start.
+    /// open; default off, because a server that speaks first would never start, and on for a builder
+    /// that `http::serve` opens.
     #[must_use]
     pub const fn defer_accept(mut self, defer: Defer) -> Self {
-        self.defer_accept = defer;
+        self.defer_accept = Some(defer);
         self
     }
 
@@ -148,6 +165,13 @@ impl Builder {
     /// Whatever is wrong with the settings, the addresses or the name. Nothing is left behind.
     pub fn open(self) -> Result<Server> {
         or_go_back(self.open_alone())
+    }
+
+    /// Opens the addresses for a protocol in which the client speaks first.
+    #[cfg(feature = "http")]
+    pub(crate) fn open_deferred(mut self) -> Result<Server> {
+        self.defer_accept.get_or_insert(Defer::ON);
+        self.open()
     }
 
     fn open_alone(self) -> Result<Server> {
@@ -177,12 +201,15 @@ impl Builder {
         descriptors::fill_standard().doing("open /dev/null for a closed standard descriptor")?;
         check_range("handlers", self.handlers, MAX_SLOTS)?;
         check_range("threads", self.threads, MAX_THREADS)?;
+        #[cfg(feature = "tokio")]
+        self.asynchronous.check()?;
         self.check_rules()?;
         if let Notification::Some(0) = self.notification {
             return Err(Error::configure("notification", "some:0 would wake nobody; use some:1"));
         }
         let addresses = self.parsed_addresses()?;
-        let defaults = Defaults { defer_accept: self.defer_accept, take_over: self.take_over };
+        let defer_accept = self.defer_accept.unwrap_or(Defer::Off);
+        let defaults = Defaults { defer_accept, take_over: self.take_over };
         let listeners = open_all(&addresses, defaults, kept)?;
         listeners.iter().for_each(warn_of_clipping);
         #[cfg(feature = "tls")]
@@ -222,7 +249,7 @@ fn warn_of_clipping(listener: &Listener) {
     }
 }
 
-fn check_range(what: &str, value: usize, most: usize) -> Result<()> {
+pub(super) fn check_range(what: &str, value: usize, most: usize) -> Result<()> {
     if (1..=most).contains(&value) {
         return Ok(());
     }

@@ -4,18 +4,32 @@
 //! the calling process the spawner of one pool, and whose `with…` methods make a [`Pool`] of it,
 //! of which a [`Group`] runs several.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod builder;
 mod group;
+#[cfg(feature = "http")]
+mod limits;
+#[cfg(feature = "http")]
+mod network;
 mod pool;
+#[cfg(feature = "http")]
+mod proxies;
 mod settings;
 
 pub use builder::Builder;
 pub use group::Group;
+#[cfg(feature = "http")]
+pub use limits::{LEAST_RATE, Limits};
+#[cfg(feature = "http")]
+pub use network::Network;
 pub use pool::Pool;
+#[cfg(feature = "http")]
+pub use proxies::{Proxies, ProxyHeaders};
 
 use crate::address::Listener;
 use crate::balance::Rule;
-use crate::error::{BoxError, Result};
+use crate::error::{BoxError, Error, Result};
 #[cfg(feature = "tokio")]
 use crate::handler::{Connection, Shift, gate, gate::Terms};
 use crate::handler::{Handler, Manner, race, warden};
@@ -129,6 +143,20 @@ impl Server {
         self.settings.tls.is_some()
     }
 
+    /// Returns how long clients of HTTP are waited for, and how much they may send.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub const fn http_limits(&self) -> &Limits {
+        &self.settings.http_limits
+    }
+
+    /// Returns which proxies are before the server, if any.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub const fn proxies(&self) -> Option<&Proxies> {
+        self.settings.proxies.as_ref()
+    }
+
     /// Hands over how TLS is spoken to whoever sees to it.
     #[cfg(feature = "tls")]
     pub(crate) fn without_tls(mut self) -> (Self, Option<Tls>) {
@@ -198,27 +226,30 @@ impl Server {
     ///
     /// let server = Server::builder().listen("127.0.0.1:8000").handlers(2).open()?;
     /// let program = Program::new("php-cgi").pass(Pass::StandardInput);
-    /// server.with_program(program).run()?;
+    /// server.with_program(program)?.run()?;
     /// # Ok::<(), bellwether::Error>(())
     /// ```
-    #[must_use]
-    pub fn with_program(self, program: Program) -> Pool {
+    ///
+    /// # Errors
+    /// [`Error::Configure`] for descriptors that two things should have, or nobody can, for a path that
+    /// cannot be asked for, and for a watchdog of no time.
+    pub fn with_program(self, program: Program) -> Result<Pool> {
         let (ways, pool) = (program.ways, self.pool_name.clone());
-        let addresses = self.listeners.len();
+        let checked = program.check(self.listeners.len());
+        checked.map_err(|problem| Error::configure(program.name().into_owned(), problem))?;
         let load = move || {
-            program.check(addresses)?;
             let (program, pool) = (program.clone(), pool.clone());
             let body: Body =
                 Box::new(move |post| warden::live(&program, &pool, &std::sync::Arc::new(post)));
             Ok(body)
         };
-        Pool::of_program(self, Manner::Serial, ways, Box::new(load))
+        Ok(Pool::of_program(self, Manner::Serial, ways, Box::new(load)))
     }
 
     /// Serves with an asynchronous handler until the process is told to stop.
     ///
-    /// `start` runs in each thread of each handler process, on its own current-thread runtime,
-    /// and returns what serves a connection (non-blocking: make it a [`Stream`](crate::Stream));
+    /// `start` runs in each thread of each handler process, on a runtime of its own (current-thread,
+    /// unless [`Builder::runtime_threads`] says more), and returns what serves a connection (non-blocking: make it a [`Stream`](crate::Stream));
     /// what it spawns beyond its own future is not waited for. `limit` bounds the connections that one thread
     /// serves at once (the others wait in the buffer, or go to other handlers). A panic costs
     /// its connection. Where [`Builder::shed`] is on, late connections are closed.
@@ -263,8 +294,27 @@ impl Server {
         H: Fn(Connection) -> T + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let terms = Terms { limit: limit.max(1), connection_is_request: true, sheds: false };
+        let terms = Terms {
+            limit: limit.max(1),
+            connection_is_request: true,
+            sheds: false,
+            labels: false,
+            workers: self.settings.asynchronous.runtime_threads,
+        };
         self.gated(terms, move || Ok(start.clone()))
+    }
+
+    /// The terms on which HTTP is served.
+    #[cfg(feature = "http")]
+    pub(crate) const fn terms_of_http(&self) -> Terms {
+        let asynchronous = self.settings.asynchronous;
+        Terms {
+            limit: asynchronous.connections,
+            connection_is_request: false,
+            sheds: true,
+            labels: asynchronous.label_requests,
+            workers: asynchronous.runtime_threads,
+        }
     }
 
     /// Becomes a pool of handlers behind gates, on these terms; `load` runs in the template.
@@ -277,8 +327,11 @@ impl Server {
         H: Fn(Connection) -> T + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let (partable, room) = (!terms.connection_is_request, terms.limit);
-        let manner = Manner::Concurrent { partable, room };
+        let manner = Manner::Concurrent {
+            partable: !terms.connection_is_request,
+            room: terms.limit,
+            workers: terms.workers,
+        };
         Pool::new(
             self,
             manner,

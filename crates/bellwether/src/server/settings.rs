@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::Builder;
+#[cfg(feature = "http")]
+use super::{Limits, Proxies};
 use crate::balance::{Rule, Slo};
 use crate::error::{Error, Result};
 use crate::pool::rules::Amount;
@@ -259,6 +261,29 @@ impl Builder {
         self
     }
 
+    /// Sets how long clients of HTTP are waited for, and how much they may send; default
+    /// [`Limits::default`].
+    ///
+    /// For [`http`](crate::http) alone.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub const fn http_limits(mut self, limits: Limits) -> Self {
+        self.http_limits = limits;
+        self
+    }
+
+    /// Sets which proxies are before the server, and how they say for whom they ask; default none.
+    ///
+    /// For [`http`](crate::http) alone. What nobody is trusted to say is then taken out of the
+    /// requests: `Forwarded`, `X-Real-IP` and all `X-Forwarded-…`, as [`Origin`](crate::http::Origin)
+    /// has it.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = Some(proxies);
+        self
+    }
+
     /// Lets HTTP be spoken over TLS, and over nothing else, at all addresses of the server.
     ///
     /// For [`http`](crate::http) alone; another pool with it does not run.
@@ -271,6 +296,10 @@ impl Builder {
 
     /// Refuses settings that contradict each other.
     pub(super) fn check_rules(&self) -> Result<()> {
+        #[cfg(feature = "http")]
+        self.http_limits.check()?;
+        #[cfg(feature = "http")]
+        self.proxies.as_ref().map_or(Ok(()), Proxies::check)?;
         if let Some((min, max)) = self.bounds
             && !(min..=MAX_SLOTS).contains(&max.max(1)) | (max == 0)
         {

@@ -117,7 +117,7 @@ impl Spawner {
     /// Begins a change, or says why not.
     pub(super) fn begin_change(&mut self, kind: Kind, told_by: &str) -> Result<(), String> {
         let verb = kind.verb();
-        let reason = if self.stopping {
+        let reason = if self.stopping.is_some() {
             Some("the server stops".to_owned())
         } else if self.pools.iter().any(Pool::may_change) {
             let announces = |pool: &&Pool| matches!(pool.phase(), Phase::Announcing { .. });

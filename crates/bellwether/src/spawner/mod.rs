@@ -46,6 +46,9 @@ use crate::sys::poller::{Interest, Poller};
 use crate::sys::signal::{self, Signals};
 use crate::sys::{clock, process};
 
+/// How soon a second order to stop is the first one again; nobody presses a key twice so fast.
+const ECHO: Duration = Duration::from_millis(20);
+
 /// How a server ended that was told to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -76,8 +79,8 @@ pub(crate) struct Spawner {
     reload_way: Way,
     rehearsal_limit: Duration,
     configuration: Option<String>,
-    /// Whether the server is to end when its pools have.
-    stopping: bool,
+    /// Since when the server is to end as soon as its pools have.
+    stopping: Option<Duration>,
     /// Until when what their programs have left behind is waited for, then.
     lingers: Option<Duration>,
     verdict: Option<Error>,
@@ -139,7 +142,7 @@ impl Spawner {
             reload_way: setting.reload_way,
             rehearsal_limit: setting.rehearsal_limit,
             configuration: setting.configuration,
-            stopping: false,
+            stopping: None,
             lingers: None,
             verdict: None,
         };
@@ -174,7 +177,7 @@ impl Spawner {
             }
             match self.wait() {
                 Ok(events) => events.into_iter().for_each(|event| self.handle(event)),
-                Err(error) => self.fail(error),
+                Err(error) => self.fail(said(error)),
             }
         }
         self.say_goodbye();
@@ -259,7 +262,7 @@ impl Spawner {
         let turned = pool.turn();
         let (told, verdict) = (pool.told(), pool.verdict());
         told.into_iter().for_each(|entry| self.tell(entry));
-        if let Some(error) = turned.err().or(verdict) {
+        if let Some(error) = turned.err().map(said).or(verdict) {
             self.fail(error);
         }
     }
@@ -271,16 +274,21 @@ impl Spawner {
             libc::SIGUSR2 => drop(self.begin_change(changing::Kind::Upgrade, name)),
             libc::SIGUSR1 => tracing::info!("{name} has no meaning here and is ignored"),
             libc::SIGQUIT => self.end_at_once(name),
-            _ if self.stopping => self.end_at_once(name),
+            _ if self.is_echo() => {}
+            _ if self.stopping.is_some() => self.end_at_once(name),
             _ => self.stop(name),
         }
+    }
+
+    /// Tells whether we were told to stop just now: who runs us under `timeout` or the like gets one
+    /// Ctrl-C twice, from the terminal and from there.
+    fn is_echo(&self) -> bool {
+        self.stopping.is_some_and(|since| clock::now().saturating_sub(since) < ECHO)
     }
 
     /// Something without which there is no going on has failed.
     fn fail(&mut self, error: Error) {
         if self.verdict.is_none() {
-            // Of its own target: whoever runs us is told it, too, and may say it in other words.
-            tracing::error!(target: "bellwether::verdict", %error, "the server cannot go on");
             self.verdict = Some(error);
             self.doom("an error");
         }
@@ -351,4 +359,11 @@ impl Spawner {
             pools,
         }
     }
+}
+
+/// Says what has failed that no pool has said.
+fn said(error: Error) -> Error {
+    // Of its own target: whoever runs us is told it, too, and may say it in other words.
+    tracing::error!(target: "bellwether::verdict", %error, "the server cannot go on");
+    error
 }

@@ -135,7 +135,7 @@ impl Spawner {
     /// that knows nothing of new addresses. Nor does a stop: with systemd's
     /// `FileDescriptorStorePreserve=` it decides whether clients may queue until the next start.
     fn keep_listeners(&mut self) {
-        if self.stopping {
+        if self.stopping.is_some() {
             return;
         }
         let mut served: BTreeMap<String, Vec<&Listener>> = BTreeMap::new();
@@ -182,7 +182,7 @@ impl Spawner {
     fn stage(&self) -> Stage {
         let changes = self.change.is_going_on();
         match self.service.stage {
-            _ if self.stopping => Stage::Stopping,
+            _ if self.stopping.is_some() => Stage::Stopping,
             Stage::Starting if changes || !self.pools.iter().all(Pool::has_its_minimum) => {
                 Stage::Starting
             }

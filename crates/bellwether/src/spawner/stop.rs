@@ -14,10 +14,10 @@ const LAST: Duration = Duration::from_secs(1);
 impl Spawner {
     /// Begins a graceful stop.
     pub(super) fn stop(&mut self, told_by: &str) {
-        if self.stopping {
+        if self.stopping.is_some() {
             return;
         }
-        self.stopping = true;
+        self.stopping = Some(clock::now());
         tracing::info!("stopping, told by {told_by}");
         let announce_s = self.announce.as_secs_f64();
         self.tell(
@@ -44,7 +44,8 @@ impl Spawner {
 
     pub(super) fn is_over(&mut self) -> bool {
         let rehearses = self.change.rehearsal.is_some();
-        let pools_are = self.stopping && !rehearses && self.pools.iter().all(Pool::is_over);
+        let pools_are =
+            self.stopping.is_some() && !rehearses && self.pools.iter().all(Pool::is_over);
         pools_are && !self.lingers()
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Listening {
     pub(crate) inode: u64,
     /// How many connections wait to be accepted.
     pub(crate) depth: u32,
+    /// Whether it listens on all interfaces.
+    pub(crate) everywhere: bool,
 }
 
 /// The sockets that listen at this port.
@@ -42,8 +44,11 @@ pub(crate) fn listening(family: AddressFamily, port: u16) -> io::Result<Vec<List
         let listens = answer.get(1) == Some(&LISTEN);
         let own_port = answer.get(4..6) == Some(&port.to_be_bytes());
         let (inode, depth) = (u32_at(answer, INODE), u32_at(answer, QUEUE));
+        let everywhere = answer.get(SOURCE).is_some_and(|it| it.iter().all(|byte| *byte == 0));
         let seen = inode.zip(depth).filter(|_| listens && own_port);
-        found.extend(seen.map(|(inode, depth)| Listening { inode: inode.into(), depth }));
+        let listening =
+            |(inode, depth): (u32, _)| Listening { inode: inode.into(), depth, everywhere };
+        found.extend(seen.map(listening));
     })?;
     Ok(found)
 }
@@ -65,6 +70,8 @@ const IPPROTO_TCP: u8 = 6;
 const LISTEN: u8 = 10;
 /// The states of a connection that somebody has.
 const ACCEPTED: u32 = 1 << ESTABLISHED | 1 << CLOSE_WAIT;
+/// Where struct inet_diag_msg has the own address (idiag_src).
+const SOURCE: std::ops::Range<usize> = 8..24;
 /// Where struct inet_diag_msg has the inode, and what was not read or accepted (idiag_rqueue).
 const INODE: usize = 68;
 const QUEUE: usize = 56;
@@ -156,8 +163,15 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let clients = [0; 3].map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap());
         let _accepted = listener.accept().unwrap();
-        let expected = Listening { inode: inode(&listener), depth: 2 };
+        let expected = Listening { inode: inode(&listener), depth: 2, everywhere: false };
         assert_eq!(listening(AddressFamily::INET, port).unwrap(), [expected]);
+        for (address, family) in
+            [("0.0.0.0:0", AddressFamily::INET), ("[::]:0", AddressFamily::INET6)]
+        {
+            let listener = TcpListener::bind(address).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            assert!(listening(family, port).unwrap()[0].everywhere, "{address}");
+        }
         let other = clients[0].local_addr().unwrap().port();
         assert!(listening(AddressFamily::INET, other).unwrap().is_empty());
     }

@@ -21,3 +21,4 @@ pub(crate) mod signal;
 pub(crate) mod sock_diag;
 pub(crate) mod socket;
 pub(crate) mod unix_diag;
+pub(crate) mod watch;

@@ -1,4 +1,5 @@
-//! Socket options that `rustix` lacks: TCP_INFO, deferred accept, drop counters, a SYN filter.
+//! Socket options that `rustix` lacks: TCP_INFO, deferred accept, unsent data, drop counters, a SYN
+//! filter.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -51,6 +52,13 @@ pub(crate) fn tcp_quiet_ms(connection: impl AsFd) -> io::Result<u32> {
     let info = get_option::<INFO_WORDS>(connection, libc::IPPROTO_TCP, libc::TCP_INFO)?;
     let has_data = info[BYTES_RECEIVED] != 0 || info[BYTES_RECEIVED + 1] != 0;
     Ok(info[if has_data { LAST_DATA_RECV } else { LAST_ACK_RECV }])
+}
+
+/// Lets the kernel take no more of what we write than so much beyond what the client's window and
+/// the network let it send, about (tcp(7), TCP_NOTSENT_LOWAT).
+#[cfg(feature = "http")]
+pub(crate) fn bound_unsent(connection: impl AsFd, bytes: u32) -> io::Result<()> {
+    set_option(connection, libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, &bytes)
 }
 
 /// Who is at the other side of a Unix socket.

@@ -51,7 +51,7 @@ fn the_second_order_to_stop_is_not_graceful_whatever_the_first_was() {
         run.processes();
         run.signal(first);
         wait_until(&run, "stopping");
-        run.signal(second);
+        run.signal_later(second);
         assert_ended(&mut run);
         assert_eq!(hold.answer(), None, "{first:?} {second:?}: its handler was killed");
     }
@@ -64,7 +64,7 @@ fn a_signal_after_the_command_to_stop_ends_the_server_at_once_and_says_what_was_
     run.processes();
     let mut stop = run.control().begin(&json!({"verb": "stop"}));
     wait_until(&run, "stopping");
-    run.signal(Signal::TERM);
+    run.signal_later(Signal::TERM);
     let answer = stop.answer();
     assert_eq!((&answer["result"], &answer["cut"]), (&json!("done"), &json!(1)), "{answer}");
     assert_eq!(hold.answer(), None);
@@ -95,7 +95,7 @@ fn newcomers_are_served_as_long_as_the_stop_is_announced() {
     run.signal(Signal::TERM);
     wait_until(&run, "announcing");
     door.ask("pid");
-    run.signal(Signal::TERM);
+    run.signal_later(Signal::TERM);
     assert_ended(&mut run);
 }
 

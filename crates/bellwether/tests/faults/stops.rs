@@ -114,7 +114,7 @@ fn the_second_signal_ends_a_stopping_server_at_once() {
         let (mut run, door) = start_on(kind);
         let mut hold = door.hold();
         ask_to_stop(&run, Signal::TERM);
-        run.signal(Signal::TERM);
+        run.signal_later(Signal::TERM);
         assert_stopped(&mut run);
         assert_eq!(hold.answer(), None, "{kind}: its handler was killed");
         assert_eq!(said(&run, "ending at once").len(), 1);

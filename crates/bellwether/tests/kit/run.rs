@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::thread;
+use std::time::{Duration, Instant};
 
 pub use rustix::process::Signal;
 use rustix::process::kill_process;
@@ -17,6 +18,9 @@ use super::logs::Logs;
 use super::processes::{self, Pid, Process};
 use super::quiescent::{Baseline, assert_quiescent};
 use super::wait::{PATIENCE, eventually, within};
+
+/// Longer than the spawner takes a second order to stop for the first again (20 ms).
+const ECHO: Duration = Duration::from_millis(30);
 
 /// A started server. Dropping it kills whatever is left; a failing test keeps the directory.
 #[derive(Debug)]
@@ -146,6 +150,14 @@ impl Run {
         assert!(self.ended.is_none(), "the server has ended: its pid may be a stranger's");
         let pid = rustix::process::Pid::from_child(&self.child);
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Sends a signal when it cannot be taken for one of just before again.
+    #[track_caller]
+    pub fn signal_later(&self, signal: Signal) {
+        let begin = Instant::now();
+        eventually(PATIENCE, "a moment to pass", || (begin.elapsed() >= ECHO).then_some(()));
+        self.signal(signal);
     }
 
     /// Waits until the spawner ends by itself.

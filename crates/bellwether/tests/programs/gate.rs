@@ -1,13 +1,17 @@
 //! An asynchronous pool whose handlers do what the client says; for tests.
 //!
 //! `gate ADDRESS LIMIT [handlers=N] [threads=N] [notification=MODE] [soft=MS] [grace=MS]
-//! [orphan=MS] [shed=on] [start=fail] [early=panic]`.
+//! [orphan=MS] [shed=on] [runtime=N] [start=fail] [early=panic]`.
 
 use std::io::Write;
+use std::sync::Barrier;
 use std::time::Duration;
 
 use bellwether::{Builder, Connection, Error, Server, Shift, Stream};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+/// Where two connections meet that each block a thread meanwhile.
+static MEETING: Barrier = Barrier::new(2);
 
 async fn serve(connection: Connection) {
     let deadline = connection.deadline();
@@ -20,6 +24,10 @@ async fn serve(connection: Connection) {
     let answer = match line.trim_end() {
         "pid" => std::process::id().to_string(),
         "panic" => panic!("as told"),
+        "meet" => {
+            MEETING.wait();
+            "met".into()
+        }
         "stuck" => std::future::pending().await,
         word @ ("hold" | "extend") => {
             if let (Some(deadline), "extend") = (&deadline, word) {
@@ -46,6 +54,7 @@ fn set(builder: Builder, word: &str) -> Builder {
         Some(("soft", number)) => builder.soft_deadline(ms(number)),
         Some(("grace", number)) => builder.stop_grace(ms(number)),
         Some(("orphan", number)) => builder.orphan_grace(ms(number)),
+        Some(("runtime", n)) => builder.runtime_threads(n.parse().unwrap_or(0)),
         Some(("shed", word)) => builder.shed(word == "on"),
         _ => builder,
     }

@@ -57,6 +57,20 @@ fn curl_speaks_each_version_of_http_and_of_tls() {
 }
 
 #[test]
+fn a_proxy_header_comes_before_the_handshake() {
+    if !has("curl") {
+        return;
+    }
+    let mut run = start(&[SHOP], &["handlers=1", "trust=loopback", "proxy-protocol=on"]);
+    for version in ["--http1.1", "--http2"] {
+        let output = curl(&run, "https", &[version, "--haproxy-protocol"]);
+        assert!(String::from_utf8_lossy(&output.stdout).starts_with("7 "), "{output:?}");
+        assert!(!curl(&run, "https", &[version]).status.success(), "{version} without one");
+    }
+    assert!(run.stop().success());
+}
+
+#[test]
 fn whoever_speaks_plain_http_is_told_what_is_spoken_here() {
     if !has("curl") {
         return;

@@ -163,7 +163,8 @@ fn servers_of_perl_are_given_their_socket() {
 #[test]
 fn other_servers_are_adopted_if_they_stay() {
     adopted("java", "java -Xmx1g -jar server.jar");
-    refused("nginx -c x.conf", "add -g 'daemon off;'");
+    refused("nginx", "add -g 'daemon off;'");
+    adopted("nginx", "nginx -c x.conf");
     let nginx = ["nginx", "-g", "worker_processes 1; daemon off;"].map(OsString::from);
     let found = Recipe::book().find(&nginx);
     assert_eq!(prepared(&found, Way::Adopt, &[":80"]).unwrap().arguments, nginx);

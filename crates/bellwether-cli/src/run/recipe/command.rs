@@ -96,6 +96,11 @@ impl Found<'_> {
         way == self.recipe.pass
     }
 
+    /// Tells whether the user has written where its private port is to stand.
+    fn names_its_port(&self) -> bool {
+        self.arguments().iter().any(|it| it.to_string_lossy().contains(ITS_PORT))
+    }
+
     /// The program's arguments without those that contradict, and what was left out.
     fn kept(&self, way: Way) -> (Vec<OsString>, Vec<String>) {
         let arguments = self.arguments();
@@ -104,8 +109,9 @@ impl Found<'_> {
         let (mut kept, dropped) = without(self.recipe.drop.iter(), own);
         let mut notes = told(&dropped, "bellwether sees to that");
         let naming = &self.recipe.address;
-        // Who is adopted must open its own address to be recognised by it.
-        if way != Way::Adopt {
+        // Who is adopted must open its own address to be recognised by it, and whoever names the port
+        // that it will have knows how it is told.
+        if way != Way::Adopt && !(way == Way::Port && self.names_its_port()) {
             let flags = naming.flags().collect::<Vec<&Flag>>();
             let (rest, mut addresses) = without(flags.iter().copied(), &kept);
             kept = rest;
@@ -123,6 +129,7 @@ impl Found<'_> {
         let named = match way {
             // What a recipe says of a port it says to that end.
             _ if self.is_own(way) && !self.recipe.arguments.is_empty() => self.named(sockets),
+            Way::Port if self.names_its_port() => Vec::new(),
             Way::Port => self.private_port(),
             _ if self.is_own(way) => self.named(sockets),
             _ => Vec::new(),

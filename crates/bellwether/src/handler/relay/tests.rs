@@ -277,7 +277,7 @@ fn a_program_that_serves_one_at_a_time_is_given_one_and_the_next_stays_in_the_bu
     let (first, program) = scene.connection();
     let (mut second, mut third) = (scene.client(), scene.client());
     eventually("two in the buffer", || crate::buffer::Buffer::depth(&scene.post.listeners[0]) == 2);
-    assert_eq!(scene.open(), 1);
+    scene.wait_until_open(1);
     drop((first, program));
     for client in [&mut second, &mut third] {
         let mut program = scene.program.accept().unwrap().0;

@@ -12,6 +12,7 @@ use super::{Stage, Warden, family};
 use crate::handler::Departure;
 use crate::handler::relay::Relay;
 use crate::program::Serves;
+use crate::program::private_port::HOST;
 use crate::program::uptake::takes_one_at_a_time;
 use crate::sys::{clock, process};
 
@@ -23,6 +24,13 @@ impl Warden<'_> {
     pub(super) fn begin_to_carry(&mut self) {
         let Some(port) = &self.port else { return };
         let place = port.found(&family()).unwrap_or_else(|| port.usual());
+        if self.post.seat.slot == 0 && port.is_open_to_others() {
+            tracing::warn!(
+                "the program listens at {} on all interfaces, where others may reach it past us; tell \
+                 it to listen at {HOST}",
+                port.number()
+            );
+        }
         let is_serial = match self.program.ways.serves {
             Serves::Serial => true,
             Serves::Concurrent => false,

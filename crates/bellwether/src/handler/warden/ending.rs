@@ -36,6 +36,9 @@ impl Warden<'_> {
                     .not_started(&format!("the program {how} before it was ready{seen}").into())
             }
             Stage::Serving | Stage::Emptying | Stage::Parting | Stage::Stopping => {
+                if !all_ended && status.exit_status() == Some(0) {
+                    self.post.say_why_not(IN_THE_BACKGROUND);
+                }
                 if let Some(number) = status.terminating_signal() {
                     signal::die_of(number);
                 }

@@ -7,6 +7,7 @@
 //! makes, a program that does not end) takes the time of a process that has no other work.
 
 mod asking;
+mod calls;
 mod carrying;
 mod ending;
 mod lines;
@@ -23,14 +24,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 
 use super::Departure;
 use super::post::{Order, Post};
 use super::relay::Relay;
 use crate::address::Listener;
-use crate::program::adopt::{Adopter, Seen};
 use crate::program::evidence::Evidence;
 use crate::program::family::Family;
 use crate::program::private_port::PrivatePort;
@@ -39,6 +38,7 @@ use crate::program::{Program, Ready};
 use crate::sys::clock;
 use crate::sys::signal::Signals;
 use asking::Asking;
+use calls::Calls;
 use lines::Lines;
 use newline::Newline;
 use notices::Notices;
@@ -91,8 +91,8 @@ struct Warden<'a> {
     in_hand: Option<u64>,
     /// By what the listeners are known in other processes.
     inodes: Vec<u64>,
-    /// Where it is to be adopted: what answers its calls.
-    adopter: Option<Adopter>,
+    /// Where it is to be adopted: what answers its calls, and what it has called.
+    calls: Option<Calls>,
     /// Where it has a port of its own: that, and what carries connections there once it is ready.
     port: Option<PrivatePort>,
     relay: Option<Relay>,
@@ -161,6 +161,7 @@ impl Warden<'_> {
         }
         self.mind_the_relay();
         self.mind_the_watchdog(now);
+        self.mind_the_addresses(now);
         if self.stage == Stage::Emptying && !self.requests_wait() {
             self.enter(Stage::Parting);
         }
@@ -199,6 +200,7 @@ impl Warden<'_> {
             self.enter(Stage::Serving);
             self.watchdog.iter_mut().for_each(|it| it.hear(self.since));
             self.begin_to_carry();
+            self.calls.iter_mut().for_each(|it| it.look_back(self.since));
             self.post.ready_by(evidence);
         }
     }
@@ -280,7 +282,7 @@ impl Warden<'_> {
         let channel = Some(self.post.channel.as_fd()).filter(|_| self.orphaned.is_none());
         let words = if self.hears { PollFlags::IN | PollFlags::RDHUP } else { PollFlags::empty() };
         let notices = self.notices.as_ref().map(AsFd::as_fd);
-        let calls = self.adopter.as_ref().map(AsFd::as_fd);
+        let calls = self.calls.as_ref().and_then(Calls::source);
         let line = self.newline.as_ref().map(AsFd::as_fd);
         let sources = [Some(self.signals.as_fd()), channel, notices, calls, line];
         let asked = |i: usize| if i == 1 { words } else { PollFlags::IN };
@@ -311,7 +313,9 @@ impl Warden<'_> {
         let silent = self.watchdog.as_ref().filter(|_| watches).map(|it| it.patience(now));
         let aborted = self.aborted.map(|until| until.saturating_sub(now));
         let carries = self.carries_until.map(|_| SOON);
-        look.into_iter().chain(orphaned).chain(carries).chain(aborted.or(silent)).min()
+        let back = self.calls.as_ref().and_then(|it| it.patience(now));
+        let others = [look, orphaned, carries, back, aborted.or(silent)];
+        others.into_iter().flatten().min()
     }
 
     fn hear_signals(&mut self) {
@@ -332,31 +336,6 @@ impl Warden<'_> {
             signal_all(Signal::TERM);
         } else {
             self.stop();
-        }
-    }
-
-    /// Answers the calls that the program has made to open an address of its own.
-    fn answer_calls(&mut self) {
-        let Some(adopter) = &self.adopter else { return };
-        for seen in adopter.attend(&self.post.listeners) {
-            match seen {
-                Seen::Adopted { listener, nonblocking: true, .. } => self.do_not_block(listener),
-                Seen::Listening { .. } if self.sees() => self.become_ready(Evidence::Listen),
-                Seen::Adopted { .. } | Seen::Listening { .. } | Seen::Spared { .. } => {}
-                Seen::Elsewhere { address, .. } => {
-                    self.explain(format!("it listens at {address}, which is not its address here"));
-                }
-                Seen::Failed { why } => self.explain(why),
-                Seen::Over => self.adopter = None,
-            }
-        }
-    }
-
-    /// Its own socket was so, and one of ours is in its place.
-    fn do_not_block(&self, listener: usize) {
-        let Some(listener) = self.post.listeners.get(listener) else { return };
-        if let Ok(flags) = rustix::fs::fcntl_getfl(listener) {
-            let _ = rustix::fs::fcntl_setfl(listener, flags | OFlags::NONBLOCK);
         }
     }
 

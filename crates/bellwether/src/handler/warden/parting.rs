@@ -5,12 +5,14 @@
 //! what it has, and is held again before it can have much more. When it has no connection as it
 //! is held, the signal to end is the first thing that it finds when it goes on.
 
+use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{Pid, Signal};
 
 use super::{Stage, Warden, family, signal_all};
 use crate::program::family::Family;
+use crate::program::farewell::{forbid_to_accept, stop_waiting};
 use crate::program::in_hand::{Entrance, Homes, unanswered};
 use crate::sys::clock;
 
@@ -19,6 +21,8 @@ const HELD: Duration = Duration::from_millis(5);
 /// How long it then goes on: at first, and at last.
 const SHORT: Duration = Duration::from_micros(300);
 const LONG: Duration = Duration::from_millis(100);
+/// For how long it does not end while something waits: it may be the one that was woken for it.
+const WOKEN: Duration = Duration::from_secs(1);
 /// How often a process is asked whether it has stopped: it does so when it next leaves the kernel.
 const LOOKS: usize = 200;
 
@@ -64,7 +68,8 @@ impl Warden<'_> {
             self.hear_notices();
             if self.stage != Stage::Parting {
                 tell(&others, Signal::CONT);
-            } else if has_stopped && self.has_nothing(now) {
+            } else if has_stopped && self.has_nothing(now) && !self.owes_a_look(now) {
+                stop_waiting(&others, &self.inodes);
                 if self.program.ways.accepts_late {
                     others.iter().for_each(|pid| forbid_to_accept(*pid));
                 }
@@ -91,6 +96,12 @@ impl Warden<'_> {
         }
     }
 
+    /// Tells whether it may have been woken for what waits, in the place of another (EPOLLEXCLUSIVE).
+    fn owes_a_look(&self, now: Duration) -> bool {
+        let is_early = now.saturating_sub(self.since) < WOKEN;
+        is_early && self.requests_wait()
+    }
+
     fn has_nothing(&self, now: Duration) -> bool {
         if self.in_hand.is_some_and(|count| count > 0) {
             return false;
@@ -113,21 +124,6 @@ impl Warden<'_> {
     }
 }
 
-/// Lets a process open nothing more, so that accept(2) fails before it takes a connection (EMFILE).
-///
-/// Not every program hears the signal to end before it looks for the next connection.
-fn forbid_to_accept(pid: Pid) {
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let open: Vec<u64> =
-        open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    // The lowest that is free: what is open stays so, and poll(2) may have as many (EINVAL).
-    let lowest = (0..).find(|number| !open.contains(number));
-    // Its hard limit may be below ours, and to lower it needs no privilege.
-    let limit = Rlimit { current: lowest, maximum: lowest };
-    // Where that is not allowed (a set-user-id program), it takes its chance.
-    let _ = rustix::process::prlimit(Some(pid), Resource::Nofile, limit);
-}
-
 /// Sends a signal to each of these: to the group we would send it to ourselves, too.
 pub(super) fn tell(family: &[Pid], signal: Signal) {
     for pid in family {
@@ -142,9 +138,16 @@ fn has_stopped(pid: Pid) -> bool {
         if look > 0 {
             rustix::thread::sched_yield();
         }
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // The name before it may contain anything, parentheses included (proc_pid_stat(5)).
-        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        matches!(state, None | Some('T' | 't' | 'Z' | 'X'))
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+        threads.flatten().all(|thread| is_still(&thread.path()))
     })
+}
+
+/// Tells whether a thread does nothing: one that is still on its way out of the kernel may have
+/// accepted a connection there.
+fn is_still(thread: &Path) -> bool {
+    let stat = std::fs::read_to_string(thread.join("stat")).unwrap_or_default();
+    // The name before it may contain anything, parentheses included (proc_pid_stat(5)).
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    matches!(state, None | Some('T' | 't' | 'Z' | 'X'))
 }

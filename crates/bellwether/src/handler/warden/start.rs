@@ -9,6 +9,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal};
 
 use super::asking::Asking;
+use super::calls::Calls;
 use super::lines::Pipes;
 use super::newline::{Newline, Theirs};
 use super::notices::Notices;
@@ -52,9 +53,9 @@ impl<'a> Warden<'a> {
         };
         let (main, ours) = fork_program(program, post, &means).map_err(refused)?;
         drop(end);
-        let adopter = match program.ways.pass {
+        let calls = match program.ways.pass {
             // Without it there are words instead.
-            Pass::Adopt => passing::wait(&ours).map(Adopter::new),
+            Pass::Adopt => passing::wait(&ours).map(|it| Calls::new(Adopter::new(it))),
             _ => None,
         };
         let words = last_words(ours).map_err(refused)?;
@@ -86,7 +87,7 @@ impl<'a> Warden<'a> {
             aborted: None,
             in_hand: None,
             inodes: post.listeners.iter().filter_map(inode).collect(),
-            adopter,
+            calls,
             port,
             relay: None,
             departure: Departure::Done,
@@ -146,8 +147,21 @@ fn missing(program: &Program, port: Option<&PrivatePort>) -> Option<String> {
     match program.ready {
         Ready::Notify => Some("it has not said READY=1".into()),
         Ready::Descriptor(fd) => Some(format!("it has ended no line at descriptor {fd}")),
-        _ if program.ways.pass == Pass::Adopt => Some("it has opened no address".into()),
-        _ => port.map(nobody_at),
+        Ready::After(time) => Some(format!("it is to have {} s to start", time.as_secs_f64())),
+        _ => match program.ways.pass {
+            Pass::Adopt => Some("it has opened no address".into()),
+            Pass::Port => port.map(nobody_at),
+            given => Some(format!("it does not wait at the address that it has {}", place(given))),
+        },
+    }
+}
+
+/// Where a program has its address.
+fn place(pass: Pass) -> String {
+    match pass {
+        Pass::StandardInput => "as its standard input".into(),
+        Pass::Descriptors(first) => format!("as descriptor {first}"),
+        _ => format!("as descriptor {}, told by LISTEN_FDS", launch::FIRST),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::sys::clock;
 /// How many times as long as it was meant to the end of a program may take that ends by itself.
 const MOST_TIMES: u32 = 10;
 
+const READY_NOWHERE: &str = "it said READY=1, but has opened none of its addresses";
+
 const SAID_THAT_IT_STOPS: &str = "it said STOPPING=1";
 
 impl Warden<'_> {
@@ -24,6 +26,7 @@ impl Warden<'_> {
 
     fn heed(&mut self, notice: Notice, now: Duration) {
         match notice {
+            Notice::Ready if self.is_nowhere() => self.explain(READY_NOWHERE.into()),
             Notice::Ready if self.believes() => self.become_ready(Evidence::Notify),
             Notice::Ready => {}
             Notice::Stopping => self.let_it_end(now),
@@ -36,6 +39,11 @@ impl Warden<'_> {
             }
             Notice::Status(words) => self.post.telemetry.says(&words),
         }
+    }
+
+    /// Tells whether it is to open an address itself, and has opened none: its word is not enough.
+    fn is_nowhere(&self) -> bool {
+        self.calls.as_ref().is_some_and(|calls| !calls.has_any())
     }
 
     /// The spawner sees it when the time that the program has now is up, and bounds it.

@@ -81,6 +81,14 @@ impl SocketName {
         matches!(self, Self::Tcp(_))
     }
 
+    pub(super) const fn is_ipv4(&self) -> bool {
+        matches!(self, Self::Tcp(SocketAddr::V4(_)))
+    }
+
+    pub(super) const fn is_ipv6(&self) -> bool {
+        matches!(self, Self::Tcp(SocketAddr::V6(_)))
+    }
+
     /// How well a listener of this name serves a program that asked for `wanted`; `None`: not at all.
     ///
     /// The port decides: a program that wants to listen to one interface, or to all, gets what the

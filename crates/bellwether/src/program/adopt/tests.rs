@@ -115,6 +115,7 @@ fn in_words(seen: &Seen) -> String {
         Seen::Spared { listener, .. } => format!("spared {listener}"),
         Seen::Elsewhere { address, .. } => format!("elsewhere {address}"),
         Seen::Failed { why } => format!("failed {why}"),
+        Seen::Muted => "muted".into(),
         Seen::Over => "over".into(),
     }
 }

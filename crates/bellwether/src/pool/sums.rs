@@ -1,0 +1,64 @@
+//! What the handlers of a pool have done, the living and those that are gone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scoreboard::histogram::Histogram;
+use crate::scoreboard::telemetry::{Snapshot, WAIT_BUCKETS};
+use crate::status::{ServiceTime, ServiceTimes, Totals, Waits};
+
+/// Sums over handlers; they outlive them, and the program of the spawner.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Sums {
+    pub(super) totals: Totals,
+    waits: Vec<u64>,
+    served: Histogram,
+}
+
+impl Sums {
+    /// Adds what one handler says; liars can make the sums wrong, but not overflow.
+    pub(super) fn add(&mut self, seen: &Snapshot) {
+        self.totals.add(seen);
+        self.waits.resize(WAIT_BUCKETS, 0);
+        for (sum, count) in self.waits.iter_mut().zip(seen.waits) {
+            *sum = sum.saturating_add(count);
+        }
+        self.served.add(&seen.served);
+    }
+
+    /// Adds the last words of a handler: what it held when it died ended with it.
+    pub(super) fn add_the_last(&mut self, seen: &Snapshot) {
+        self.add(&Snapshot { aborted: seen.wins - seen.completed, ..seen.clone() });
+        self.totals.exited += 1;
+    }
+
+    pub(super) fn waits(&self) -> Waits {
+        let mut counts = self.waits.clone();
+        counts.resize(WAIT_BUCKETS, 0);
+        Waits { counts }
+    }
+
+    pub(super) fn service(&self) -> ServiceTimes {
+        let classes = self.served.classes();
+        let classes = classes.map(|(below_us, count)| ServiceTime { below_us, count });
+        ServiceTimes { classes: classes.collect(), total_us: self.served.total_us }
+    }
+}
+
+impl Totals {
+    /// Adds what one handler says, as [`Sums::add`] does.
+    pub(super) fn add(&mut self, seen: &Snapshot) {
+        let sums = [
+            (&mut self.accepted, seen.wins),
+            (&mut self.completed, seen.completed),
+            (&mut self.aborted, seen.aborted),
+            (&mut self.requests, seen.requests),
+            (&mut self.wakeups, seen.wakeups),
+            (&mut self.losses, seen.losses),
+            (&mut self.late, seen.late),
+            (&mut self.shed, seen.shed),
+        ];
+        for (sum, count) in sums {
+            *sum = sum.saturating_add(count);
+        }
+    }
+}
