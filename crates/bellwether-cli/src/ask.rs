@@ -12,6 +12,7 @@ use crate::ending::{CUT, Ending};
 use crate::events;
 use crate::output::{print, unprinted};
 use crate::refusal;
+use crate::why;
 use crate::words::clean;
 
 /// How long a person waits without being told for what.
@@ -46,7 +47,7 @@ fn answer(ask: &Ask) -> Result<(), Ending> {
             leave(&order.target, pending)
         }
         Ask::Events(question) => events::run(question),
-        Ask::Why(target) => events::why(target),
+        Ask::Why(question) => why::run(question),
     }
 }
 

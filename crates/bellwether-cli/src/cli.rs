@@ -5,7 +5,7 @@ pub(crate) mod ask;
 use std::io::Write;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::config::check::Check;
 use crate::dev::command::Dev;
@@ -15,6 +15,7 @@ use crate::generate::Generate;
 use crate::run::command::{Run, for_programs};
 use crate::serve::{Serve, Start};
 use crate::simulate::Simulate;
+use crate::status;
 use crate::top::Top;
 use crate::tune::Tune;
 
@@ -107,7 +108,8 @@ Examples:
 const STATUS_EXAMPLES: &str = "\
 Examples:
   bellwether status
-  bellwether status --name demo
+  bellwether status web --name shop   one of its pools
+  bellwether status --watch           again every two seconds
   bellwether status --json";
 
 const TOP_EXAMPLES: &str = "\
@@ -167,7 +169,7 @@ pub(crate) enum Command {
     #[command(after_help = format!("{GENERATE_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Generate(Generate),
     #[command(after_help = format!("{STATUS_EXAMPLES}\n\n{EXIT_STATUS}"))]
-    Status(Status),
+    Status(status::Question),
     #[command(after_help = format!("{TOP_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Top(Top),
     #[command(flatten)]
@@ -176,18 +178,6 @@ pub(crate) enum Command {
     Simulate(Box<Simulate>),
     #[command(after_help = format!("{TUNE_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Tune(Box<Tune>),
-}
-
-/// Show how a running server is: its buffers, its handlers, who won how often.
-#[derive(Debug, Args)]
-pub(crate) struct Status {
-    /// Print JSON with stable keys.
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// Which server; not needed where only one runs.
-    #[arg(long)]
-    pub(crate) name: Option<String>,
 }
 
 /// Reads the command line; help and complaints are printed here.

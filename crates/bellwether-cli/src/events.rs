@@ -1,19 +1,15 @@
-//! `bellwether events` and `bellwether why`: what happened in a running server.
+//! `bellwether events`: what happened in a running server.
 
 mod calendar;
 mod text;
 
 use bellwether::journal::{Entry, Kind};
-use bellwether::{Error, Why, remote};
+use bellwether::{Error, remote};
 
-use crate::cli::ask::{EventsQuestion, Target};
+use crate::cli::ask::EventsQuestion;
 use crate::ending::Ending;
 use crate::output::{print, unprinted};
-use crate::words::clean;
-use text::Days;
-
-/// How many entries answer why; `events` has them all.
-const LAST: usize = 20;
+pub(crate) use text::Days;
 
 /// Prints what happened, and with `--follow` what happens until one side has enough.
 pub(crate) fn run(question: &EventsQuestion) -> Result<(), Ending> {
@@ -40,16 +36,6 @@ fn gone() -> Error {
     Error::NoServer { problem: problem.into() }
 }
 
-/// Prints why each pool has as many handlers as it has, then what happened last.
-pub(crate) fn why(target: &Target) -> Result<(), Ending> {
-    let why = remote::why(target.name.as_deref())?;
-    if target.json {
-        let json = serde_json::to_string(&why).map_err(unprinted)?;
-        return print(&format!("{json}\n"));
-    }
-    print(&reasons(&why))
-}
-
 /// An entry in one short line, without its day and its pool.
 pub(crate) fn line_of_journal(entry: &Entry) -> String {
     text::short(entry)
@@ -58,42 +44,4 @@ pub(crate) fn line_of_journal(entry: &Entry) -> String {
 fn line(entry: &Entry) -> Result<String, Ending> {
     let json = serde_json::to_string(entry).map_err(unprinted)?;
     Ok(format!("{json}\n"))
-}
-
-fn reasons(why: &Why) -> String {
-    let mut days = Days::default();
-    let pools = why.pools.iter().map(|(pool, reason)| format!("{pool}: {}\n", clean(reason)));
-    let last = why.entries.len().saturating_sub(LAST);
-    let entries = why.entries.iter().skip(last).map(|entry| days.tell(entry));
-    pools.chain(["\n".into()]).chain(entries).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn why_begins_with_the_pools() {
-        let why = serde_json::json!({
-            "pools": [["web", "4 wanted: 3 busy"], ["api", "1 wanted: the minimum"]],
-            "entries": [{"number": 9, "unix_ms": 0, "kind": "scale", "rule": "balance",
-                "reason": "4 wanted"}],
-        });
-        let text = reasons(&serde_json::from_value(why).unwrap());
-        let start = "web: 4 wanted: 3 busy\napi: 1 wanted: the minimum\n\n1970-01-01 UTC";
-        assert!(text.starts_with(start) && text.ends_with("4 wanted (balance)\n"), "{text}");
-    }
-
-    #[test]
-    fn why_ends_with_the_last_entries() {
-        let entry = |number: u64| {
-            serde_json::json!({"number": number, "unix_ms": 0, "kind": "spawn", "rule": "balance",
-                "reason": format!("number {number}")})
-        };
-        let entries: Vec<_> = (1..=50).map(entry).collect();
-        let why = serde_json::json!({"pools": [], "entries": entries});
-        let text = reasons(&serde_json::from_value(why).unwrap());
-        assert!(!text.contains("number 30 ") && text.contains("number 31 "), "{text}");
-        assert!(text.ends_with("number 50 (balance)\n"), "{text}");
-    }
 }

@@ -23,6 +23,7 @@ mod status;
 mod top;
 mod tune;
 mod welcome;
+mod why;
 mod words;
 
 use std::process::ExitCode;

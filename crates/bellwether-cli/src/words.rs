@@ -15,6 +15,31 @@ pub(crate) fn age(seconds: f64) -> String {
     }
 }
 
+/// Seconds that were used, in at most 5 characters.
+pub(crate) fn spent(seconds: f64) -> String {
+    let hours = seconds / 3600.0;
+    match seconds {
+        ..9.95 => format!("{seconds:.1}s"),
+        ..9_999.5 => format!("{seconds:.0}s"),
+        _ if hours < 9_999.5 => format!("{hours:.0}h"),
+        _ => format!("{:.0}d", hours / 24.0),
+    }
+}
+
+/// Bytes in at most 5 characters.
+pub(crate) fn memory(bytes: u64) -> String {
+    let (mut number, mut units) = (bytes as f64 / 1024.0, ["K", "M", "G", "T", "P"].into_iter());
+    let mut unit = units.next().unwrap_or_default();
+    for next in units {
+        if number < 999.5 {
+            break;
+        }
+        (number, unit) = (number / 1024.0, next);
+    }
+    let digits = usize::from(number < 9.95 && unit != "K");
+    format!("{number:.digits$}{unit}")
+}
+
 /// A number in at most 7 characters.
 pub(crate) fn count(number: u64) -> String {
     const STEPS: [(u64, char); 4] = [
@@ -85,6 +110,24 @@ mod tests {
         check(999.0 * 86_400.0, "999d00h");
         check(-1.0, "0s");
         check(f64::NAN, "0s");
+    }
+
+    #[test]
+    fn what_was_used_is_short() {
+        let check = |seconds: f64, expected: &str| assert_eq!(spent(seconds), expected);
+        check(0.0, "0.0s");
+        check(9.94, "9.9s");
+        check(9.96, "10s");
+        check(9_999.0, "9999s");
+        check(36_000.0, "10h");
+        check(1e9, "11574d");
+        let check = |bytes: u64, expected: &str| assert_eq!(memory(bytes), expected);
+        check(0, "0K");
+        check(900 << 10, "900K");
+        check(1 << 20, "1.0M");
+        check(1_536 << 20, "1.5G");
+        check(200 << 30, "200G");
+        check(u64::MAX, "16384P");
     }
 
     #[test]

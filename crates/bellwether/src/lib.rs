@@ -42,6 +42,7 @@ pub mod http;
 pub mod journal;
 mod notification;
 mod pool;
+mod proc;
 mod program;
 pub mod remote;
 mod scoreboard;

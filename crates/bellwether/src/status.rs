@@ -1,5 +1,6 @@
 //! What a running server says about itself.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,13 @@ pub struct PoolStatus {
     pub handlers: Vec<HandlerStatus>,
     /// Sums over all handlers there have been.
     pub totals: Totals,
+    /// How many requests a second were served in the last seconds; absent for programs.
+    #[serde(default)]
+    pub requests_per_s: Option<f64>,
+    /// How many handlers ended by what: `recycle`, `drain`, `change`, `stop`, `deadline`, `boot`, `oom`,
+    /// `contradiction`, `signal SIGSEGV` and the like, `exit 1` and the like.
+    #[serde(default)]
+    pub ended: BTreeMap<String, u64>,
     /// How long accepted requests had waited in the buffer.
     pub waits: Waits,
     /// How long requests were served: until a blocking or asynchronous handler was done with the
@@ -111,6 +119,19 @@ pub struct HandlerStatus {
     pub state: String,
     /// Seconds since it was asked for.
     pub age_s: f64,
+    /// Seconds that its oldest request has been served or has waited; absent where it has none, or
+    /// does not say (programs; asynchronous handlers whose requests have neither deadline nor label).
+    #[serde(default)]
+    pub busy_s: Option<f64>,
+    /// Seconds of processor time that its processes have used.
+    ///
+    /// This and the memory are read from /proc by [`remote::status`](crate::remote::status), in the
+    /// process that asks: absent where that may not look, or in another namespace of processes.
+    #[serde(default)]
+    pub cpu_s: Option<f64>,
+    /// Bytes of memory of its processes, what is shared counted in proportion (PSS).
+    #[serde(default)]
+    pub memory: Option<u64>,
     /// How often one of its threads woke and tried to accept.
     pub wakeups: u64,
     /// How often it won.

@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("balance", ""),
     ("error", ""),
     ("journal", "sys"),
+    ("proc", ""),
     ("status", ""),
     ("simulation", "balance"),
     ("sys", ""),
@@ -32,7 +33,8 @@ const MAY_USE: &[(&str, &str)] = &[
     ("handler", "error sys address buffer notification scoreboard program"),
     (
         "pool",
-        "error sys journal status address buffer notification scoreboard program handler balance",
+        "error sys journal proc status address buffer notification scoreboard program handler \
+         balance",
     ),
     ("spawner", "error sys journal status address handler pool"),
     (
@@ -40,7 +42,7 @@ const MAY_USE: &[(&str, &str)] = &[
         "error sys address buffer notification scoreboard program handler balance pool spawner tls",
     ),
     ("http", "error address handler server spawner tls"),
-    ("remote", "error sys journal status spawner"),
+    ("remote", "error sys journal proc status spawner"),
     ("tls", "error sys"),
     ("upgrade", "spawner"),
 ];

@@ -4,6 +4,7 @@ use bellwether::Scale;
 use clap::{Args, Subcommand};
 
 use crate::config::written::read_as;
+use crate::why::Subject;
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -55,7 +56,9 @@ Examples:
 const WHY: &str = "\
 Examples:
   bellwether why
-  bellwether why --json";
+  bellwether why web                 one pool
+  bellwether why 3                   what the handler in slot 3 does now
+  bellwether why web/3 --json";
 
 /// What to ask or to tell.
 #[derive(Debug, Subcommand)]
@@ -85,12 +88,8 @@ pub(crate) enum Ask {
     Stop(StopOrder),
     #[command(after_help = format!("{EVENTS}\n\n{EXIT_STATUS}"))]
     Events(EventsQuestion),
-    /// Show why there are as many handlers as there are, and what happened last.
-    ///
-    /// The last decision of each pool, then the last 20 of the things that `events` shows; in JSON
-    /// all that are kept.
     #[command(after_help = format!("{WHY}\n\n{EXIT_STATUS}"))]
-    Why(Target),
+    Why(WhyQuestion),
 }
 
 impl Ask {
@@ -101,7 +100,8 @@ impl Ask {
             Self::Drain(order) => &order.target,
             Self::Stop(order) => &order.target,
             Self::Events(question) => &question.target,
-            Self::Reload(target) | Self::Upgrade(target) | Self::Why(target) => target,
+            Self::Why(question) => &question.target,
+            Self::Reload(target) | Self::Upgrade(target) => target,
         }
     }
 }
@@ -177,6 +177,22 @@ pub(crate) struct EventsQuestion {
     pub(crate) target: Target,
 }
 
+/// Show why there are as many handlers as there are, or what one of them does, and what happened last.
+///
+/// Of pools the last decision, with the numbers that went into it; of a slot what its handler says
+/// of its oldest request, and what the kernel tells of its threads: in which system call, where they
+/// sleep, what they have used (to its user and to root). Then the last 20 of the things that `events`
+/// shows; in JSON all that are kept.
+#[derive(Debug, Args)]
+pub(crate) struct WhyQuestion {
+    /// A pool, a slot by its number, or the slot of a pool [default: all pools].
+    #[arg(value_name = "POOL|SLOT|POOL/SLOT")]
+    pub(crate) subject: Option<Subject>,
+
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -222,7 +238,7 @@ mod tests {
         let drain = parse("drain web");
         assert!(matches!(&drain, Ok(Ask::Drain(it)) if it.pool.as_deref() == Some("web")));
         assert!(matches!(parse("events -f"), Ok(Ask::Events(it)) if it.follow));
-        assert!(matches!(parse("why --json"), Ok(Ask::Why(it)) if it.json));
+        assert!(matches!(parse("why --json"), Ok(Ask::Why(it)) if it.target.json));
         assert!(matches!(parse("reload"), Ok(Ask::Reload(_))));
         assert!(matches!(parse("upgrade"), Ok(Ask::Upgrade(_))));
     }

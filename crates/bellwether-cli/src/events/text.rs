@@ -7,13 +7,13 @@ use crate::words::{clean, figure};
 
 /// Entries as aligned lines, under a line for each day.
 #[derive(Debug, Default)]
-pub(super) struct Days {
+pub(crate) struct Days {
     last: Option<u64>,
 }
 
 impl Days {
     /// Tells an entry; a new day is told first.
-    pub(super) fn tell(&mut self, entry: &Entry) -> String {
+    pub(crate) fn tell(&mut self, entry: &Entry) -> String {
         let today = day(entry.unix_ms);
         let line = line(entry);
         if self.last.replace(today) == Some(today) {

@@ -5,13 +5,13 @@ use std::fmt::{self, Write};
 
 use bellwether::status::{AddressStatus, HandlerStatus, PoolStatus, ServiceTimes, Totals, Waits};
 
-use crate::words::{age, clean, count, counted, time};
+use crate::words::{age, clean, count, counted, memory, spent, time};
 
 /// The longest address that fits beside its numbers in 80 columns.
 const ADDRESS: usize = 46;
 
 /// So many processes of a program fit on a line of 80 columns.
-const SHOWN: usize = 3;
+const SHOWN: usize = 2;
 
 /// Writes what a pool has and does, without its name.
 pub(super) fn block(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Result {
@@ -26,9 +26,10 @@ pub(super) fn block(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Resul
     generations(f, handlers)?;
     match &pool.serves {
         Some(_) => writeln!(f, "connections {} open", count(totals.in_flight))?,
-        None => sums(f, totals)?,
+        None => sums(f, totals, pool.requests_per_s.unwrap_or(0.0))?,
     }
     lives(f, totals)?;
+    ends(f, &pool.ended)?;
     shed(f, totals)?;
     why(f, pool)?;
     // How long whom they took had waited, programs do not tell.
@@ -56,17 +57,19 @@ fn shortened(address: &str) -> String {
 
 /// What can be seen of programs.
 fn programs(f: &mut fmt::Formatter<'_>, handlers: &[HandlerStatus]) -> fmt::Result {
-    writeln!(f, "\nSLOT     PID  GEN  STATE        AGE     OPEN  PROCESSES")?;
+    writeln!(f, "\nSLOT     PID  GEN STATE         AGE    OPEN   CPU   MEM  PROCESSES")?;
     handlers.iter().try_for_each(|it| {
         let pid = it.pid.map_or_else(|| "-".into(), |pid| pid.to_string());
         let (age, open) = (age(it.age_s), count(it.open));
         let processes = it.processes.iter().take(SHOWN).map(ToString::to_string);
         let processes = processes.collect::<Vec<_>>().join(" ");
         let more = if it.processes.len() > SHOWN { " …" } else { "" };
-        let HandlerStatus { slot, generation, state, .. } = it;
+        let HandlerStatus { slot, generation, .. } = it;
+        let ([cpu, memory], state) = (used(it), state(it));
         writeln!(
             f,
-            "{slot:>4} {pid:>7} {generation:>4}  {state:<8} {age:>7} {open:>8}  {processes}{more}"
+            "{slot:>4} {pid:>7} {generation:>4} {state:<9} {age:>7} {open:>7} {cpu:>5} {memory:>5}  \
+             {processes}{more}"
         )?;
         says(f, it)
     })
@@ -80,7 +83,7 @@ fn says(f: &mut fmt::Formatter<'_>, it: &HandlerStatus) -> fmt::Result {
 fn own_handlers(f: &mut fmt::Formatter<'_>, handlers: &[HandlerStatus]) -> fmt::Result {
     writeln!(
         f,
-        "\nSLOT     PID  GEN  STATE        AGE  WAKEUPS    WINS  LOSSES  REQUESTS SWITCHES"
+        "\nSLOT     PID  GEN STATE         AGE   WAKES    WINS  LOSSES REQUESTS   CPU   MEM"
     )?;
     handlers.iter().try_for_each(|it| handler(f, it))?;
     handlers.iter().try_for_each(|it| oddities(f, it))
@@ -88,20 +91,34 @@ fn own_handlers(f: &mut fmt::Formatter<'_>, handlers: &[HandlerStatus]) -> fmt::
 
 fn handler(f: &mut fmt::Formatter<'_>, it: &HandlerStatus) -> fmt::Result {
     let pid = it.pid.map_or_else(|| "-".into(), |pid| pid.to_string());
+    let [cpu, memory] = used(it);
     writeln!(
         f,
-        "{:>4} {pid:>7} {:>4}  {:<8} {:>7} {:>8} {:>7} {:>7} {:>9} {:>8}",
+        "{:>4} {pid:>7} {:>4} {:<9} {:>7} {:>7} {:>7} {:>7} {:>8} {cpu:>5} {memory:>5}",
         it.slot,
         it.generation,
-        it.state,
+        state(it),
         age(it.age_s),
         count(it.wakeups),
         count(it.wins),
         count(it.losses),
         count(it.requests),
-        count(it.switches),
     )?;
     says(f, it)
+}
+
+/// The state, and of a busy handler for how long, where that is worth a word.
+fn state(it: &HandlerStatus) -> String {
+    match it.busy_s {
+        Some(busy) if it.state == "busy" && busy >= 0.05 => format!("busy {}", spent(busy)),
+        _ => it.state.clone(),
+    }
+}
+
+/// What it has used of the processors, and of the memory.
+fn used(it: &HandlerStatus) -> [String; 2] {
+    let dash = || "-".to_owned();
+    [it.cpu_s.map_or_else(dash, spent), it.memory.map_or_else(dash, memory)]
 }
 
 /// What should not be, and mostly is not.
@@ -130,7 +147,7 @@ fn generations(f: &mut fmt::Formatter<'_>, handlers: &[HandlerStatus]) -> fmt::R
     writeln!(f, "generations {}", each.collect::<Vec<_>>().join(", "))
 }
 
-fn sums(f: &mut fmt::Formatter<'_>, it: &Totals) -> fmt::Result {
+fn sums(f: &mut fmt::Formatter<'_>, it: &Totals, rate: f64) -> fmt::Result {
     let Totals { accepted, completed, aborted, in_flight, requests, wakeups, losses, .. } = *it;
     let [accepted, completed, aborted, open] = [accepted, completed, aborted, in_flight].map(count);
     let [requests, wakeups, losses] = [requests, wakeups, losses].map(count);
@@ -138,12 +155,31 @@ fn sums(f: &mut fmt::Formatter<'_>, it: &Totals) -> fmt::Result {
         f,
         "connections {accepted} accepted = {completed} done + {aborted} aborted + {open} open"
     )?;
-    writeln!(f, "requests    {requests}, with {wakeups} wake-ups and {losses} lost races")
+    writeln!(f, "requests    {requests}, {rate:.0}/s now, {wakeups} wake-ups, {losses} lost races")
 }
 
 fn lives(f: &mut fmt::Formatter<'_>, it: &Totals) -> fmt::Result {
     let Totals { spawned, exited, crashed, alive, .. } = *it;
     writeln!(f, "handlers    {spawned} made = {alive} alive + {exited} ended ({crashed} crashed)")
+}
+
+/// So many ways to end fit on a line of 80 columns.
+const WAYS: usize = 4;
+
+/// Says what ended handlers, the most frequent first.
+fn ends(f: &mut fmt::Formatter<'_>, ended: &BTreeMap<String, u64>) -> fmt::Result {
+    let mut ways: Vec<_> = ended.iter().collect();
+    ways.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
+    let words =
+        ways.iter().take(WAYS).map(|(way, number)| format!("{} {}", count(**number), clean(way)));
+    let more = match ways.len().saturating_sub(WAYS) {
+        0 => String::new(),
+        more => format!(", and in {}", counted(more as u64, "other way")),
+    };
+    match ways.is_empty() {
+        true => Ok(()),
+        false => writeln!(f, "ended by    {}{more}", words.collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// Says how many were sent away, where anybody was.
@@ -248,6 +284,38 @@ mod tests {
         check(12, 0, "");
         let few = "shed        5 of the connections done, of 12 that had waited too long\n";
         check(12, 5, few);
+    }
+
+    #[test]
+    fn what_ended_handlers_is_told_the_most_frequent_first() {
+        struct Ends(BTreeMap<String, u64>);
+        impl Display for Ends {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                ends(f, &self.0)
+            }
+        }
+        let check = |ways: &[(&str, u64)], expected: &str| {
+            let ways = ways.iter().map(|(way, number)| ((*way).into(), *number));
+            assert_eq!(Ends(ways.collect()).to_string(), expected);
+        };
+        check(&[], "");
+        let few = [("recycle", 2), ("signal SIGSEGV", 7)];
+        check(&few, "ended by    7 signal SIGSEGV, 2 recycle\n");
+        let many = [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5), ("f", 6)];
+        check(&many, "ended by    6 f, 5 e, 4 d, 3 c, and in 2 other ways\n");
+    }
+
+    #[test]
+    fn a_busy_handler_says_for_how_long() {
+        let check = |word: &str, busy_s, expected: &str| {
+            let mut handler = HandlerStatus::default();
+            (handler.state, handler.busy_s) = (word.into(), busy_s);
+            assert_eq!(state(&handler), expected);
+        };
+        check("busy", Some(1.234), "busy 1.2s");
+        check("busy", Some(0.001), "busy");
+        check("busy", None, "busy");
+        check("leaving", Some(9.0), "leaving");
     }
 
     #[test]

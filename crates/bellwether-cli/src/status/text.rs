@@ -120,8 +120,8 @@ mod tests {
         programs["serves"] = "concurrent".into();
         programs["handlers"][0]["processes"] = json!(vec![4_194_304; 100]);
         let all = status("serving", &[programs]);
-        let wanted = [" 4194304 4194304 4194304 …\n", "each\n", "connections 9876543 open\n"];
-        check(&all, &wanted, &["WAKEUPS", "requests ", "waits "]);
+        let wanted = [" 4194304 4194304 …\n", "each\n", "connections 9876543 open\n"];
+        check(&all, &wanted, &["WAKES", "requests ", "waits "]);
     }
 
     #[test]

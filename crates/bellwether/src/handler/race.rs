@@ -136,7 +136,11 @@ impl<'a> Racer<'a> {
 
     /// The thread serves, has no room, or leaves; the last free one rings for the spawner.
     pub(crate) fn take(&self) {
-        self.line.busy();
+        self.take_at(clock::now());
+    }
+
+    fn take_at(&self, now: Duration) {
+        self.line.busy(now);
         if self.is_free.replace(false) && self.post.control.is_elastic() {
             self.post.bell.taken();
         }
@@ -326,7 +330,7 @@ impl<'a> Racer<'a> {
         connection: Connection,
     ) -> Result<(), Stop> {
         let begun = clock::now();
-        let served = self.attend(connection, |connection| handler.handle(connection));
+        let served = self.attend(begun, connection, |connection| handler.handle(connection));
         self.line.served(clock::now().saturating_sub(begun));
         self.line.requested();
         self.ended(served, handler, pristine)
@@ -340,13 +344,18 @@ impl<'a> Racer<'a> {
         connection: Connection,
     ) -> Result<(), Stop> {
         self.line.shed();
-        let sent = self.attend(connection, |connection| handler.shed(connection));
+        let sent = self.attend(clock::now(), connection, |connection| handler.shed(connection));
         self.ended(sent, handler, pristine)
     }
 
     /// Lets the user's code have a connection; `false`: it panicked.
-    fn attend(&self, connection: Connection, how: impl FnOnce(Connection)) -> bool {
-        self.take();
+    fn attend(
+        &self,
+        begun: Duration,
+        connection: Connection,
+        how: impl FnOnce(Connection),
+    ) -> bool {
+        self.take_at(begun);
         let request = self.requests.as_ref().map(|it| it.begin(connection.waited()));
         let connection = match &request {
             Some(request) => connection.until(request.deadline()),

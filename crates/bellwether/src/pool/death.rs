@@ -197,6 +197,7 @@ impl Pool {
             (_, _, Some(_)) => Cause::Signal,
             (_, _, None) => Cause::Exit,
         };
+        self.gone.note_end(cause, status);
         let age = clock::now().saturating_sub(occupant.asked_at);
         let entry = Entry::new(Kind::Exit, &cause.to_string(), how)
             .with("age_s", age.as_secs_f64())

@@ -34,7 +34,9 @@ impl Pool {
         if stood {
             self.nudge_the_idle();
         }
-        let accepted = self.totals().accepted;
+        let totals = self.totals();
+        let accepted = totals.accepted;
+        self.pace.note(now, totals.requests);
         self.stands = stood && accepted == self.accepted_seen;
         let waiting = depths.iter().any(|depth| *depth > 0);
         let shed = self.shed_or_not(now, self.timed_depth(&depths), self.is_as_large_as_can_be());

@@ -6,6 +6,7 @@ use super::processor_time::ProcessorTime;
 use super::{Pool, cgroup, free_memory, memory};
 use crate::balance::{Reading, Resources};
 use crate::handler::Manner;
+use crate::proc::usage;
 
 /// How old a measurement of processor time may be before it is made anew.
 const FRESH: Duration = Duration::from_millis(90);
@@ -128,7 +129,7 @@ impl Pool {
         let serving: Vec<_> = self.slots.iter().filter(|slot| slot.pid().is_some()).collect();
         let Some(turn) = self.meter.memory_turn.checked_rem(serving.len()) else { return };
         self.meter.memory_turn = turn + 1;
-        let each = serving[turn].processes().into_iter().filter_map(memory::pss);
+        let each = serving[turn].processes().into_iter().filter_map(usage::pss);
         if let Some(now) = each.reduce(u64::saturating_add) {
             // The fattest of the last ones counts, and is forgotten by and by.
             let before = self.meter.handler_memory.unwrap_or(0);

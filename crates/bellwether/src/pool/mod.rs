@@ -14,7 +14,6 @@ mod death;
 mod decide;
 pub(crate) mod descriptors;
 mod event;
-mod evidence;
 mod extension;
 mod foreign;
 mod fork;
@@ -29,6 +28,7 @@ mod meter;
 mod oom;
 mod overdue;
 mod overload;
+mod pace;
 mod population;
 mod processor_time;
 mod recycle;
@@ -57,6 +57,7 @@ use foreign::Onlooker;
 use meter::Meter;
 use oom::Oom;
 use overload::Shedding;
+use pace::Pace;
 use recycle::Recycler;
 use respawn::{Alarm, Backoff, Budget};
 use roll::Roll;
@@ -163,6 +164,8 @@ pub(crate) struct Pool {
     /// Whether something waited from the look before to the last one, and nobody took anything.
     stands: bool,
     accepted_seen: u64,
+    /// How many requests a second are served.
+    pace: Pace,
     phase: Phase,
     /// Whether nobody is made, because this process is about to become another program.
     held: bool,
@@ -235,6 +238,7 @@ impl Pool {
             stood: Vec::new(),
             stands: false,
             accepted_seen: 0,
+            pace: Pace::default(),
             phase: Phase::Serving,
             held: false,
             retiring: false,

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use super::Pool;
-use super::evidence::Evidence;
 use super::life::{Event, State};
 use super::slot::Slot;
 use super::watch::TICK;
 use crate::handler::refusal::OncePerSecond;
 use crate::journal::{Cause, Entry, Kind};
+use crate::proc::evidence::Evidence;
 
 static OVERDUE_LINES: OncePerSecond = OncePerSecond::new();
 

@@ -11,6 +11,7 @@ use super::slot::Slot;
 use super::{Phase, Pool, memory};
 use crate::handler::refusal::OncePerSecond;
 use crate::journal::{Cause, Entry, Kind};
+use crate::proc::usage;
 
 static RECYCLE_LINES: OncePerSecond = OncePerSecond::new();
 
@@ -216,7 +217,7 @@ impl Pool {
         let mut order = (turn..self.slots.len()).chain(0..turn.min(self.slots.len()));
         let Some(index) = order.find(in_use) else { return true };
         self.recycler.turn = index + 1;
-        let memory = self.slots[index].pid().and_then(memory::pss);
+        let memory = self.slots[index].pid().and_then(usage::pss);
         if let Some(occupant) = &mut self.slots[index].occupant {
             occupant.wear.memory = memory.or(occupant.wear.memory);
         }

@@ -5,6 +5,8 @@ use super::slot::{Occupant, Slot};
 use super::sums::Sums;
 use super::{Phase, Pool};
 
+use std::time::Duration;
+
 use crate::buffer::Buffer;
 use crate::scoreboard::telemetry::Snapshot;
 use crate::status::{AddressStatus, HandlerStatus, PoolStatus, Totals};
@@ -23,7 +25,8 @@ impl Pool {
             // Whoever contradicts itself is replaced at the next look, and none may be due.
             self.watch = self.watch.rouse(clock::now());
         }
-        let sums = self.sums();
+        let (sums, totals) = (self.sums(), self.totals());
+        self.pace.note(clock::now(), totals.requests);
         PoolStatus {
             name: self.name.clone(),
             state: self.state().into(),
@@ -38,7 +41,9 @@ impl Pool {
             limited_by: self.limit().map(|limit| limit.to_string()),
             addresses: self.addresses(),
             handlers: self.handlers(),
-            totals: self.totals(),
+            totals,
+            requests_per_s: self.pattern.program.is_none().then(|| self.pace.per_second()),
+            ended: sums.ended.clone(),
             waits: sums.waits(),
             service: sums.service(),
         }
@@ -122,6 +127,9 @@ fn describe(slot: &Slot, occupant: &Occupant) -> HandlerStatus {
         generation: slot.generation,
         state: word(slot.state, seen, pid.is_some()).into(),
         age_s: (clock::now() - occupant.asked_at).as_secs_f64(),
+        busy_s: busy_since(seen).map(|since| clock::now().saturating_sub(since).as_secs_f64()),
+        cpu_s: None,
+        memory: None,
         wakeups: seen.wakeups,
         wins: seen.wins,
         losses: seen.losses,
@@ -141,6 +149,14 @@ fn says(occupant: &Occupant) -> Option<String> {
     let telemetry = &occupant.telemetry;
     let words = if occupant.foreign { telemetry.said() } else { telemetry.label_of_oldest() };
     words.filter(|words| !words.is_empty())
+}
+
+/// Since when a handler is busy with its oldest request, as far as it says.
+///
+/// A thread that serves many connections says nothing of a request that has neither deadline nor label.
+fn busy_since(seen: &Snapshot) -> Option<Duration> {
+    let serial = seen.busy_since.filter(|_| seen.open > 0);
+    seen.oldest.or(serial)
 }
 
 /// A serving handler is busy as long as it holds a connection.

@@ -149,12 +149,6 @@ impl Occupant {
     }
 }
 
-/// Makes a handler's words fit to be shown: one line, nothing that moves a cursor.
-pub(crate) fn plain(words: &[u8]) -> String {
-    let words = String::from_utf8_lossy(words);
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 /// A child process.
 ///
 /// The pid of a child that was not reaped yet belongs to nobody else, and only this spawner

@@ -1,10 +1,15 @@
 //! What the handlers of a pool have done, the living and those that are gone.
 
+use std::collections::BTreeMap;
+
+use rustix::process::WaitStatus;
 use serde::{Deserialize, Serialize};
 
+use crate::journal::Cause;
 use crate::scoreboard::histogram::Histogram;
 use crate::scoreboard::telemetry::{Snapshot, WAIT_BUCKETS};
 use crate::status::{ServiceTime, ServiceTimes, Totals, Waits};
+use crate::sys::signal;
 
 /// Sums over handlers; they outlive them, and the program of the spawner.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -12,6 +17,9 @@ pub(super) struct Sums {
     pub(super) totals: Totals,
     waits: Vec<u64>,
     served: Histogram,
+    /// How many ended, by what ended them.
+    #[serde(default)]
+    pub(super) ended: BTreeMap<String, u64>,
 }
 
 impl Sums {
@@ -31,6 +39,11 @@ impl Sums {
         self.totals.exited += 1;
     }
 
+    /// Notes what ended a handler.
+    pub(super) fn note_end(&mut self, cause: Cause, status: WaitStatus) {
+        *self.ended.entry(cause_of_end(cause, status)).or_default() += 1;
+    }
+
     pub(super) fn waits(&self) -> Waits {
         let mut counts = self.waits.clone();
         counts.resize(WAIT_BUCKETS, 0);
@@ -41,6 +54,15 @@ impl Sums {
         let classes = self.served.classes();
         let classes = classes.map(|(below_us, count)| ServiceTime { below_us, count });
         ServiceTimes { classes: classes.collect(), total_us: self.served.total_us }
+    }
+}
+
+/// What ended a handler: the cause, where that was a signal or an exit status with which.
+fn cause_of_end(cause: Cause, status: WaitStatus) -> String {
+    match (cause, status.exit_status(), status.terminating_signal()) {
+        (Cause::Signal, _, Some(number)) => format!("signal {}", signal::name(number)),
+        (Cause::Exit, Some(code), _) => format!("exit {code}"),
+        _ => cause.to_string(),
     }
 }
 

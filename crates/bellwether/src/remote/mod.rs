@@ -1,8 +1,10 @@
 //! Asking a running server how it is, and telling it to change.
 //!
 //! `find` knows which servers run and how to reach one; `talk` says a command at its control
-//! socket and hears lines; `pending` is a command that is being done, `events` what happens.
+//! socket and hears lines; `pending` is a command that is being done, `events` what happens;
+//! `closer` is what needs no answer: /proc tells it who asks.
 
+mod closer;
 mod events;
 mod find;
 mod pending;
@@ -10,6 +12,7 @@ mod talk;
 #[cfg(test)]
 mod tests;
 
+pub use closer::doing;
 pub use events::Events;
 pub use find::names;
 pub use pending::{Done, Pending};
@@ -34,7 +37,14 @@ use talk::Talk;
 /// several to choose from, or when it does not answer within 5 seconds;
 /// [`Error::Denied`](crate::Error::Denied) when it is another user's who has not let us in.
 pub fn status(name: Option<&str>) -> Result<Status> {
-    begin(name, &Command::Status {})?.answer()
+    let talk = begin(name, &Command::Status {})?;
+    let spawner = talk.spawner();
+    let mut status: Status = talk.answer()?;
+    // Numbers of processes mean the same here as there only in the same namespace.
+    if spawner == Some(status.pid) {
+        closer::look(&mut status);
+    }
+    Ok(status)
 }
 
 /// Asks why each pool has as many handlers as it has, and what happened last.

@@ -52,6 +52,12 @@ impl Talk {
         Ok(Self { server, verb, stream: BufReader::new(stream), line: Vec::new() })
     }
 
+    /// The process at the other end, as it is numbered here.
+    pub(super) fn spawner(&self) -> Option<i32> {
+        let pid = peer(self.stream.get_ref()).ok()?.pid;
+        i32::try_from(pid).ok().filter(|pid| *pid > 0)
+    }
+
     /// Hears the answer that a server gives at once.
     pub(super) fn answer<T: DeserializeOwned>(mut self) -> Result<T> {
         match self.hear(Some(PATIENCE))? {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::mark::Label;
 use super::telemetry::{self, Telemetry, TelemetryView};
+use crate::sys::clock;
 
 /// More than a handler has in hand.
 const BELIEVABLE: u64 = 1_000_000;
@@ -16,7 +17,11 @@ impl Telemetry {
     pub(crate) fn has_in_hand(&self, count: u64) {
         self.page[telemetry::OPEN].store(count, Ordering::Release);
         let line = self.line(0);
-        if count > 0 { line.busy() } else { line.idle() }
+        match count {
+            0 => line.idle(),
+            _ if line.is_busy() => {}
+            _ => line.busy(clock::now()),
+        }
     }
 
     /// The program asks for time until then (since boot).

@@ -28,6 +28,8 @@ pub(crate) struct Snapshot {
     /// Since when (time since boot) the oldest unfinished request waits or is served; never in the
     /// future, and known only where requests have deadlines.
     pub(crate) oldest: Option<Duration>,
+    /// Since when the thread serves that has served for longest; never in the future.
+    pub(crate) busy_since: Option<Duration>,
     /// From the fork to the first accepted connection.
     pub(crate) first_accept: Option<Duration>,
     pub(crate) waits: [u64; WAIT_BUCKETS],

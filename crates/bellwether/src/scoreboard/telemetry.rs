@@ -52,8 +52,8 @@ const REQUESTS: usize = 6;
 const SINCE: usize = 7;
 const LINE: usize = 8;
 
+/// What STATE says of a thread that waits; of one that serves it says since when (ns since boot).
 const IDLE: u64 = 1;
-const BUSY: u64 = 2;
 
 /// After the lines of all threads come their labels, so that a line stays one cache line.
 const fn words(threads: usize) -> usize {
@@ -138,9 +138,15 @@ impl Line<'_> {
         self.enter(IDLE);
     }
 
-    /// The thread serves, or has no room for more.
-    pub(crate) fn busy(&self) {
-        self.enter(BUSY);
+    /// The thread serves, or has no room for more, since then (time since boot).
+    pub(crate) fn busy(&self, since: Duration) {
+        let ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        self.enter(ns.max(IDLE + 1));
+    }
+
+    /// Tells whether the thread says that it serves.
+    pub(super) fn is_busy(&self) -> bool {
+        self.page[self.base + STATE].load(Ordering::Relaxed) > IDLE
     }
 
     pub(crate) fn woke(&self) {
@@ -256,7 +262,9 @@ impl TelemetryView {
             self.add_line(&mut sum, LINES + LINE * thread);
         }
         sum.open = open.max(sum.wins.saturating_sub(sum.completed.saturating_add(sum.aborted)));
-        sum.oldest = sum.oldest.map(|since| since.min(clock::now()));
+        let now = clock::now();
+        sum.oldest = sum.oldest.map(|since| since.min(now));
+        sum.busy_since = sum.busy_since.map(|since| since.min(now));
         let layout = self.view.get(LAYOUT);
         let blank = layout == 0 && sum == Snapshot::default();
         if (layout == LAYOUT_MARK || blank) && open <= sum.wins && sum.is_consistent() {
@@ -278,8 +286,11 @@ impl TelemetryView {
         match get(STATE) {
             0 => {}
             IDLE => sum.idle += 1,
-            BUSY => sum.busy += 1,
-            _ => sum.corrupt = true,
+            since => {
+                sum.busy += 1;
+                let since = Some(Duration::from_nanos(since));
+                sum.busy_since = [sum.busy_since, since].into_iter().flatten().min();
+            }
         }
     }
 
@@ -333,9 +344,10 @@ mod tests {
         line.idle();
         line.woke();
         line.won(Some(Duration::from_millis(5)));
-        line.busy();
+        line.busy(Duration::from_nanos(7));
         let seen = view.snapshot();
         assert_eq!((seen.wakeups, seen.wins, seen.open, seen.busy), (1, 1, 1, 1));
+        assert_eq!(seen.busy_since, Some(Duration::from_nanos(7)));
         assert_eq!(seen.waits[3], 1, "5 ms lie between 4 and 8");
         assert!(seen.first_accept.is_some() && !seen.corrupt);
         line.served(Duration::from_millis(3));
@@ -360,8 +372,9 @@ mod tests {
         assert!(view.snapshot().corrupt, "a win without a wake-up");
         page[LINES + WAKEUPS].store(1, Ordering::Relaxed);
         assert!(!view.snapshot().corrupt);
-        page[LINES + STATE].store(77, Ordering::Relaxed);
-        assert!(view.snapshot().corrupt, "a state that does not exist");
+        page[LINES + STATE].store(u64::MAX, Ordering::Relaxed);
+        let seen = view.snapshot();
+        assert!(!seen.corrupt && seen.busy_since <= Some(clock::now()), "busy since the future");
         page[LINES + STATE].store(IDLE, Ordering::Relaxed);
         page[LINES + SINCE].store(1, Ordering::Relaxed);
         assert!(!view.snapshot().corrupt);

@@ -1,4 +1,4 @@
-//! What a process is doing, as far as the kernel tells: taken before it is killed.
+//! What a process is doing, as far as the kernel tells; taken before it is killed, too.
 
 mod call;
 mod thread;

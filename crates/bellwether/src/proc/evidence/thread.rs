@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::super::slot::plain;
 use super::call::Call;
+use crate::proc::plain;
 
 /// The bit of SIGTERM in a mask of signals.
 const TERM: u64 = 1 << (libc::SIGTERM - 1);
