@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::config::check::Check;
+use crate::demo::Demo;
 use crate::dev::command::Dev;
 use crate::doctor::Doctor;
 use crate::ending::Ending;
@@ -38,6 +39,7 @@ Exit status:
 
 const EXAMPLES: &str = "\
 Examples:
+  bellwether demo                    see it work, in half a minute
   bellwether serve                   a welcome page on http://127.0.0.1:8080/
   bellwether serve public -l :8080   the files in `public`, on all interfaces
   bellwether run -l :8000 -- PROGRAM  any server program, as a pool
@@ -71,6 +73,12 @@ Examples:
   bellwether run -l :8000 --handlers 1..16 -- gunicorn shop:app
   bellwether run -l unix:/run/php.sock --handlers auto -- php-cgi
   bellwether run -l :3000 --handlers 4 -e NODE_ENV=production -- npm start";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  bellwether demo
+  bellwether demo --time 5m --listen 127.0.0.1:8080
+  bellwether demo --plain | tee demo.log";
 
 const DEV_EXAMPLES: &str = "\
 Examples:
@@ -158,6 +166,8 @@ pub(crate) enum Command {
     Serve(Box<Serve>),
     #[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_STATUS}"), mut_args = for_programs)]
     Run(Box<Run>),
+    #[command(after_help = format!("{DEMO_EXAMPLES}\n\n{EXIT_STATUS}"))]
+    Demo(Demo),
     #[command(after_help = format!("{DEV_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Dev(Box<Dev>),
     #[command(after_help = format!("{DOCTOR_EXAMPLES}\n\n{EXIT_STATUS}"))]

@@ -6,6 +6,7 @@ mod ask;
 mod banner;
 mod cli;
 mod config;
+mod demo;
 mod dev;
 mod doctor;
 mod ending;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     ending::of(|| match cli::read()? {
         Command::Serve(order) => serve::serve(&order),
         Command::Run(order) => run::command::run(&order),
+        Command::Demo(order) => demo::run(&order),
         Command::Dev(order) => dev::command::run(&order),
         Command::Doctor(order) => doctor::run(&order),
         Command::Start(order) => serve::start(&order),

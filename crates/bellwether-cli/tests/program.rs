@@ -25,6 +25,8 @@ mod clients;
 mod compress;
 #[path = "program/config.rs"]
 mod config;
+#[path = "program/demo.rs"]
+mod demo;
 #[path = "program/files.rs"]
 mod files;
 #[path = "program/generate.rs"]
