@@ -351,8 +351,11 @@ where
             fate.iter().for_each(|fate| fate.answered());
             let Some(answer) = answer else { return Ok(Reply::too_late(version)) };
             let mut response = answer?;
-            if progress.is_last() && !ends_http(connects, response.status()) {
-                say_last(&mut response, version);
+            if !ends_http(connects, response.status()) {
+                progress.part_if_too_many(&shift);
+                if progress.is_last() {
+                    say_last(&mut response, version);
+                }
             }
             Ok(response.map(|body| Reply::theirs(body, turn, begun)))
         })

@@ -144,8 +144,10 @@ pub struct HandlerStatus {
     pub panics: u64,
     /// Connections it holds.
     pub open: u64,
-    /// Voluntary context switches of all its threads: wake-ups that the kernel took back included.
-    pub switches: u64,
+    /// Voluntary context switches of all threads of its processes, wake-ups that the kernel took back
+    /// included; read by who asks, like the memory.
+    #[serde(default)]
+    pub switches: Option<u64>,
     /// Times that `accept` failed for another reason than being late.
     pub accept_errors: u64,
     /// Microseconds from its fork to its first accepted connection.

@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -70,6 +70,12 @@ impl Shift {
         line.requested();
     }
 
+    /// Lets the connection of a request go to others, where this thread holds far more than its share.
+    #[cfg(feature = "http")]
+    pub(crate) fn part(&self) -> Option<super::Parting> {
+        super::Parting::of(&self.room)
+    }
+
     /// Tells whether a request has a deadline.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn has_deadlines(&self) -> bool {
@@ -119,12 +125,18 @@ impl Terms {
 
 /// The connections that one pair of gate and runtime holds.
 pub(super) struct Room {
-    post: Arc<Post>,
+    pub(super) post: Arc<Post>,
     thread: usize,
     terms: Terms,
     /// Where requests have deadlines or labels.
     requests: Option<Arc<Requests>>,
     open: AtomicUsize,
+    /// Of those, the ones whose clients were told to take another connection.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(super) parting: AtomicUsize,
+    /// When the last was told so, in milliseconds since boot.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(super) parted_at: AtomicU64,
     /// Connections handed over that the runtime has not taken yet.
     handed_over: AtomicUsize,
     gate_waits: AtomicBool,
@@ -180,7 +192,7 @@ impl Room {
         }
     }
 
-    fn open(&self) -> usize {
+    pub(super) fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 
@@ -225,6 +237,8 @@ where
         terms,
         requests: Requests::of_thread(post, thread, terms.labels),
         open: AtomicUsize::new(0),
+        parting: AtomicUsize::new(0),
+        parted_at: AtomicU64::new(0),
         handed_over: AtomicUsize::new(0),
         gate_waits: AtomicBool::new(false),
         freed,

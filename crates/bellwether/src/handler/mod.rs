@@ -16,6 +16,8 @@ pub(crate) mod gate;
 mod guest;
 pub(crate) mod last_will;
 mod lateness;
+#[cfg(feature = "http")]
+mod parting;
 mod patience;
 pub(crate) mod post;
 pub(crate) mod race;
@@ -32,6 +34,8 @@ pub use deadline::Deadline;
 pub(crate) use deadline::Deadlines;
 #[cfg(feature = "tokio")]
 pub use gate::Shift;
+#[cfg(feature = "http")]
+pub(crate) use parting::Parting;
 pub use post::Seat;
 #[cfg(feature = "tokio")]
 pub use stream::Stream;

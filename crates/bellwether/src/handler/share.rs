@@ -19,7 +19,17 @@ pub(super) const RUDENESS: Duration = Duration::from_millis(250);
 impl Post {
     /// Tells whether so many connections of one thread are clearly more than the average of all.
     pub(super) fn is_over_its_share(&self, open: usize) -> bool {
-        let threads = self.control.handlers() * self.seat.threads as u64;
-        open as u64 > self.bell.open() / threads + SLACK
+        open as u64 > self.average() + SLACK
+    }
+
+    /// Tells whether they are so many more that it is worth a new connection to change that.
+    #[cfg(feature = "http")]
+    pub(super) fn is_far_over_its_share(&self, open: usize) -> bool {
+        let average = self.average();
+        open as u64 > average + average / 2 + SLACK
+    }
+
+    fn average(&self) -> u64 {
+        self.bell.open() / (self.control.handlers() * self.seat.threads as u64)
     }
 }

@@ -3,13 +3,15 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Poll, ready};
 
 use http::Version;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::pace::{Overdue, Pace};
+use crate::handler::{Parting, Shift};
 use crate::server::Limits;
 
 /// How far the talk over one connection is.
@@ -22,6 +24,8 @@ pub(super) struct Progress {
     /// Whether the body of the last request was not read to its end.
     unread: AtomicBool,
     pace: Mutex<Pace>,
+    parting: OnceLock<Parting>,
+    parted: Notify,
 }
 
 impl Progress {
@@ -29,7 +33,8 @@ impl Progress {
     pub(super) fn new(limits: Limits, asks_by: Option<Instant>) -> Arc<Self> {
         let pace = Mutex::new(Pace::new(limits, Instant::now(), asks_by));
         let [leaving, unread] = [false; 2].map(AtomicBool::new);
-        Arc::new(Self { version: AtomicU8::new(0), leaving, unread, pace })
+        let (parting, parted) = (OnceLock::new(), Notify::new());
+        Arc::new(Self { version: AtomicU8::new(0), leaving, unread, pace, parting, parted })
     }
 
     /// What it says holds also after a panic: each change is whole.
@@ -53,6 +58,29 @@ impl Progress {
     /// The next answer is to be the last.
     pub(super) fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets the client go on with others, where its handler holds far more than its share: the next
+    /// answer is the last, and HTTP/2 has words for it.
+    pub(super) fn part_if_too_many(&self, shift: &Shift) {
+        if self.parting.get().is_some() {
+            return;
+        }
+        if let Some(parting) = shift.part() {
+            let _ = self.parting.set(parting);
+            self.leave();
+            self.parted.notify_one();
+        }
+    }
+
+    /// Waits until a client of HTTP/2 is to be told to go on with others.
+    pub(super) async fn parted(&self) {
+        loop {
+            self.parted.notified().await;
+            if self.is_http_2() {
+                return;
+            }
+        }
     }
 
     /// Tells whether an answer is to say that it is the last (HTTP/1 alone has that header).

@@ -93,7 +93,18 @@ where
     let service = TowerToHyperService::new(service);
     let talk = protocol.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let (mut talk, mut overdue) = (std::pin::pin!(talk), std::pin::pin!(progress.overdue()));
-    let mut talking = first_of(talk.as_mut(), first_of(overdue.as_mut(), shift.over())).await;
+    let mut talking = {
+        let mut ends = std::pin::pin!(first_of(overdue.as_mut(), shift.over()));
+        match first_of(talk.as_mut(), first_of(ends.as_mut(), progress.parted())).await {
+            First::Other(First::Other(())) => {
+                // What is under way is finished; new requests take another connection.
+                talk.as_mut().graceful_shutdown();
+                first_of(talk.as_mut(), ends).await
+            }
+            First::Other(First::One(end)) => First::Other(end),
+            First::One(result) => First::One(result),
+        }
+    };
     if let First::Other(First::Other(())) = talking {
         progress.leave();
         // HTTP/2 has words for it: the client is told which of its requests are served.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::buffer::Buffer;
 use crate::scoreboard::telemetry::Snapshot;
 use crate::status::{AddressStatus, HandlerStatus, PoolStatus, Totals};
-use crate::sys::{clock, process};
+use crate::sys::clock;
 
 impl Pool {
     /// Describes the pool at this moment.
@@ -136,7 +136,7 @@ fn describe(slot: &Slot, occupant: &Occupant) -> HandlerStatus {
         requests: seen.requests,
         panics: seen.aborted,
         open: seen.open,
-        switches: pid.and_then(process::voluntary_switches).unwrap_or(0),
+        switches: None,
         accept_errors: seen.accept_errors,
         first_accept_us: seen.first_accept.and_then(|time| u64::try_from(time.as_micros()).ok()),
         corrupt: !occupant.foreign && occupant.telemetry.snapshot().corrupt,

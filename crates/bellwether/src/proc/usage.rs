@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Pid;
@@ -22,6 +23,20 @@ pub(crate) fn pss(pid: Pid) -> Option<u64> {
 pub(crate) fn processor_time(pid: Pid) -> Option<Duration> {
     let ticks = ticks_in(&read(&format!("/proc/{pid}/stat"))?)?;
     Some(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}
+
+/// Opens the directory of the process in /proc and sums up the context switches of its threads.
+///
+/// Only voluntary ones count: a thread that slept and was woken. `None` once the process is gone.
+pub(crate) fn voluntary_switches(pid: Pid) -> Option<u64> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    Some(tasks.flatten().filter_map(|task| switches_in(&task.path())).sum())
+}
+
+fn switches_in(task: &Path) -> Option<u64> {
+    let status = std::fs::read_to_string(task.join("status")).ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?;
+    line.trim().parse().ok()
 }
 
 /// Reads a file of /proc, as far as anything is looked for in it.
@@ -55,13 +70,14 @@ mod tests {
         let own = rustix::process::getpid();
         let bytes = pss(own).unwrap();
         assert!(bytes > 4096, "{bytes}");
-        assert!(processor_time(own).is_some());
+        assert!(processor_time(own).is_some() && voluntary_switches(own).is_some());
     }
 
     #[test]
     fn a_process_that_is_not_there_has_used_nothing() {
         let missing = Pid::from_raw(i32::MAX).unwrap();
         assert_eq!((pss(missing), processor_time(missing)), (None, None));
+        assert_eq!(voluntary_switches(missing), None);
     }
 
     #[test]

@@ -8,21 +8,36 @@ use crate::proc::evidence::Evidence;
 use crate::proc::usage;
 use crate::status::{HandlerStatus, Status};
 
-/// How long a look at all handlers may take; those that are left show nothing.
+/// How long a look at all handlers may take; those that are left show less.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Adds what the handlers have used.
+///
+/// First of all what is read at once: for the memory the kernel walks all pages of a process.
 pub(super) fn look(status: &mut Status) {
     let end = Instant::now() + PATIENCE;
-    for handler in status.pools.iter_mut().flat_map(|pool| &mut pool.handlers) {
-        if Instant::now() > end {
-            return;
+    for look in [processor_time, memory, switches] {
+        for handler in status.pools.iter_mut().flat_map(|pool| &mut pool.handlers) {
+            if Instant::now() > end {
+                return;
+            }
+            look(handler);
         }
-        let all = processes(handler);
-        let times = all.iter().filter_map(|pid| usage::processor_time(*pid));
-        handler.cpu_s = times.reduce(Duration::saturating_add).map(|time| time.as_secs_f64());
-        handler.memory = all.iter().filter_map(|pid| usage::pss(*pid)).reduce(u64::saturating_add);
     }
+}
+
+fn processor_time(handler: &mut HandlerStatus) {
+    let times = processes(handler).filter_map(usage::processor_time);
+    handler.cpu_s = times.reduce(Duration::saturating_add).map(|time| time.as_secs_f64());
+}
+
+fn memory(handler: &mut HandlerStatus) {
+    handler.memory = processes(handler).filter_map(usage::pss).reduce(u64::saturating_add);
+}
+
+fn switches(handler: &mut HandlerStatus) {
+    let switches = processes(handler).filter_map(usage::voluntary_switches);
+    handler.switches = switches.reduce(u64::saturating_add);
 }
 
 /// Tells what the processes of a handler do at this moment, a line each: for each thread whether it
@@ -40,10 +55,10 @@ pub(super) fn look(status: &mut Status) {
 /// ```
 #[must_use]
 pub fn doing(handler: &HandlerStatus) -> Vec<String> {
-    processes(handler).into_iter().map(|pid| Evidence::of(pid).to_string()).collect()
+    processes(handler).map(|pid| Evidence::of(pid).to_string()).collect()
 }
 
-fn processes(handler: &HandlerStatus) -> Vec<Pid> {
-    let all = handler.pid.into_iter().chain(handler.processes.iter().copied());
-    all.filter_map(Pid::from_raw).collect()
+fn processes(handler: &HandlerStatus) -> impl Iterator<Item = Pid> + use<> {
+    let all: Vec<_> = handler.pid.into_iter().chain(handler.processes.iter().copied()).collect();
+    all.into_iter().filter_map(Pid::from_raw)
 }

@@ -97,20 +97,6 @@ pub(crate) fn status_of(pid: Pid) -> Option<WaitStatus> {
     }
 }
 
-/// Opens the directory of the process in /proc and sums up the context switches of its threads.
-///
-/// Only voluntary ones count: a thread that slept and was woken. `None` once the process is gone.
-pub(crate) fn voluntary_switches(pid: Pid) -> Option<u64> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-    Some(tasks.flatten().filter_map(|task| switches_in(&task.path())).sum())
-}
-
-fn switches_in(task: &Path) -> Option<u64> {
-    let status = std::fs::read_to_string(task.join("status")).ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?;
-    line.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,6 +81,36 @@ fn a_scale_down_and_up_again_costs_a_thousand_kept_connections_no_request() {
 }
 
 #[test]
+fn clients_that_ask_spread_over_more_handlers_and_those_that_rest_are_left_alone() {
+    let mut run = start(2);
+    let resting = Crowd { resting: (20, 0), active: (0, 0), rest: Duration::from_secs(60) };
+    let asking = Crowd { resting: (0, 0), active: (40, 40), ..resting };
+    let quiet = resting.beside(run.socket_addr(), |quiet| {
+        more_answers(quiet, 20);
+        let books = asking.beside(run.socket_addr(), |books| {
+            more_answers(books, 2000);
+            scale(&run.control(), "8").answer();
+            eventually(PATIENCE, "no handler with far more than its share", || {
+                books.assert_nothing_failed();
+                let pool = run.pool();
+                let open = pool["handlers"].as_array()?.iter().map(|it| it["open"].as_u64());
+                let open: Vec<_> = open.collect::<Option<_>>()?;
+                let average = open.iter().sum::<u64>() / 8;
+                open.iter().all(|it| *it <= average + average / 2 + 5).then_some(())
+            });
+            more_answers(books, 2000);
+        });
+        println!("{books}");
+        assert_eq!(Books::count(&books.crossed), 0, "closed without a word: {books}");
+    });
+    let [opened, left] = [&quiet.opened, &quiet.left].map(Books::count);
+    assert_eq!((opened, left), (20, 0), "who rested was closed: {quiet}");
+    wait_calm(&run, 8);
+    assert_conserved(&run.status());
+    run.stop();
+}
+
+#[test]
 fn a_request_of_which_half_is_there_when_idle_connections_are_closed_is_answered() {
     let mut run = start(1);
     let mut clients: Vec<_> = (0..2).map(|_| connect(run.socket_addr())).collect();
