@@ -59,6 +59,8 @@ mod stop;
 mod take_over;
 #[path = "program/taken.rs"]
 mod taken;
+#[path = "program/titles.rs"]
+mod titles;
 #[path = "program/top.rs"]
 mod top;
 #[path = "program/welcome.rs"]
