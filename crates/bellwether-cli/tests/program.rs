@@ -41,6 +41,8 @@ mod listing;
 mod load;
 #[path = "program/log.rs"]
 mod log;
+#[path = "program/log_forms.rs"]
+mod log_forms;
 #[path = "program/passed.rs"]
 mod passed;
 #[path = "program/proxies.rs"]
