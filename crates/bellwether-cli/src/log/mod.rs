@@ -102,19 +102,22 @@ fn begin(usual: &str, form: Form, file: Option<&Path>) -> Result<()> {
 }
 
 fn in_file(form: Form, path: &Path) -> Result<Output> {
-    let what = format!("log file {}", path.display());
-    if form == Form::Journald {
-        let problem = "the journal keeps its own files; leave the file out, or the form";
-        return Err(Error::Configure { what, problem: problem.into() });
+    let wrong =
+        |problem| Error::Configure { what: format!("log file {}", path.display()), problem };
+    if let Some((problem, hint)) = objection(form == Form::Journald, path) {
+        return Err(wrong(format!("{problem}; {hint}")));
     }
-    if path.file_name().is_some_and(|name| name == "-") {
-        let problem = "it goes to standard error where no file is given; leave it out";
-        return Err(Error::Configure { what, problem: problem.into() });
+    let hint = "give a file in a folder that this user may write to";
+    Output::file(form, path).map_err(|error| wrong(format!("{error}; {hint}")))
+}
+
+/// What can be said against a log in this file before it is opened, and what to do about it.
+pub(crate) fn objection(for_journal: bool, file: &Path) -> Option<(&'static str, &'static str)> {
+    if for_journal {
+        return Some(("the journal keeps its own files", "leave the file out, or the form"));
     }
-    Output::file(form, path).map_err(|error| {
-        let problem = format!("{error}; give a file in a folder that this user may write to");
-        Error::Configure { what, problem }
-    })
+    let is_output = file.file_name().is_some_and(|name| name == "-");
+    is_output.then_some(("the log goes to standard error where no file is given", "leave it out"))
 }
 
 /// Tells whether what goes to standard error may be coloured.
