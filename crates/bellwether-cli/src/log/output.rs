@@ -5,7 +5,7 @@
 use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -24,6 +24,9 @@ pub(crate) static LOST: AtomicU64 = AtomicU64::new(0);
 
 /// Those of which no line has told yet.
 static UNTOLD: AtomicU64 = AtomicU64::new(0);
+
+/// The process that counts them: a forked one has lost nothing yet.
+static COUNTS: AtomicU32 = AtomicU32::new(0);
 
 static OUTPUT: OnceLock<Output> = OnceLock::new();
 
@@ -126,6 +129,11 @@ pub(super) fn say_line(line: &[u8]) {
 fn counted(put: impl FnOnce(&Output) -> bool) {
     static PLAIN: Output = Output { form: Form::Pretty, place: Place::Stderr };
     let output = OUTPUT.get().unwrap_or(&PLAIN);
+    let pid = std::process::id();
+    if COUNTS.swap(pid, Ordering::Relaxed) != pid {
+        LOST.store(0, Ordering::Relaxed);
+        UNTOLD.store(0, Ordering::Relaxed);
+    }
     let missing = UNTOLD.swap(0, Ordering::Relaxed);
     let untold = if missing > 0 && !output.put(&lost_lines(missing)) { missing } else { 0 };
     let lost = u64::from(!put(output));

@@ -44,6 +44,8 @@ fn a_full_pipe_does_not_stop_the_server() {
     assert_eq!(run.stop().code(), Some(0));
     let rest = reading.join().unwrap();
     assert!(rest.contains(&format!("lines of process {told} are missing here)")), "{rest}");
+    let others = rest.lines().filter(|it| it.contains("are missing here")).count();
+    assert_eq!(others, 1, "a handler tells of what the spawner has lost: {rest}");
 }
 
 fn read_all(mut pipe: PipeReader) -> String {
