@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 
-use super::output::put;
+use super::at_once::put;
 use super::record::Record;
 
 /// Where the journal takes records.

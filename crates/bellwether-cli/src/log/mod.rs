@@ -5,6 +5,7 @@
 //! lines are those of `tracing_subscriber`; for programs an event becomes a [`record`], and that a
 //! line of [`json`] or an entry of the [`journal`]. The [`format`] says which.
 
+mod at_once;
 mod format;
 mod journal;
 mod json;

@@ -2,17 +2,15 @@
 //!
 //! No thread does this: the process forks, and threads do not survive that.
 
-use std::io::{self, IoSlice, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::FileType;
-use rustix::io::{Errno, ReadWriteFlags};
 use tracing::Level;
 
+use super::at_once::put;
 use super::format::Form;
 use super::journal::Journal;
 use super::record::{Content, Record};
@@ -171,36 +169,6 @@ fn fitting(line: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Writes all of a line where that is possible at once. A reader that is gone counts as one that
-/// is slow.
-pub(super) fn put(file: BorrowedFd<'_>, line: &[u8]) -> bool {
-    let is_whole = |written: rustix::io::Result<usize>| written == Ok(line.len());
-    // Without RWF_NOWAIT others who share the pipe could fill it between a look and the write;
-    // O_NONBLOCK would be seen by all who share it. Offset -1: where the file is.
-    let parts = [IoSlice::new(line)];
-    match rustix::io::pwritev2(file, &parts, u64::MAX, ReadWriteFlags::NOWAIT) {
-        Ok(length) => length == line.len(),
-        // A terminal, a file system or a kernel that does not know the flag.
-        Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS | Errno::SPIPE) => {
-            has_room(file) && is_whole(rustix::io::write(file, line))
-        }
-        // A file makes nobody wait for a reader.
-        Err(Errno::AGAIN) if is_file(file) => is_whole(rustix::io::write(file, line)),
-        Err(_) => false,
-    }
-}
-
-fn has_room(file: BorrowedFd<'_>) -> bool {
-    let mut polled = [PollFd::new(&file, PollFlags::OUT)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    rustix::event::poll(&mut polled, Some(&now)).is_ok()
-        && polled[0].revents().contains(PollFlags::OUT)
-}
-
-fn is_file(file: BorrowedFd<'_>) -> bool {
-    rustix::fs::fstat(file).is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_file())
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::{create_dir, read_to_string, rename};
@@ -219,14 +187,6 @@ mod tests {
         check(LONGEST, true);
         check(LONGEST + 1, false);
         check(10 * LONGEST, false);
-    }
-
-    #[test]
-    fn a_full_pipe_takes_nothing_and_makes_nobody_wait() {
-        let (_reader, writer) = io::pipe().unwrap();
-        let line = [b'x'; 4096];
-        let taken = (0..10_000).take_while(|_| put(writer.as_fd(), &line)).count();
-        assert!((1..10_000).contains(&taken), "{taken}");
     }
 
     #[test]
