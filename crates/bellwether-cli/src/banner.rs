@@ -1,11 +1,10 @@
 //! What the operator sees first: where the server listens, how, and how to stop it.
 
 use std::fmt;
-use std::io::Write;
 
 use bellwether::{Buffer, Listener, Notification, Server};
 
-use crate::log::Stderr;
+use crate::log;
 
 /// How many handlers there are and how they are told of a request.
 #[derive(Clone, Debug)]
@@ -76,9 +75,9 @@ pub(crate) fn of(server: &Server, content: &str, crew: &Crew) -> Option<String> 
     is_wanted.then(|| text(server, content, crew))
 }
 
-/// Says it on standard error.
+/// Says it in the log.
 pub(crate) fn say(words: Option<String>) {
-    words.into_iter().for_each(|words| drop(Stderr.write_all(words.as_bytes())));
+    words.iter().for_each(|words| log::tell(words));
 }
 
 fn text(server: &Server, content: &str, crew: &Crew) -> String {

@@ -61,6 +61,7 @@ Examples:
 
 Environment:
   BELLWETHER_LOG          what to log: off, error, warn, info, debug or trace
+  BELLWETHER_LOG_FORMAT   as --log-format, where that is not given
   BELLWETHER_RUNTIME_DIR  where locks and control sockets are kept (default:
                           /run/bellwether, $XDG_RUNTIME_DIR/bellwether or
                           /tmp/bellwether-UID, the first that applies)

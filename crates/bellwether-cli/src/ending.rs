@@ -1,10 +1,11 @@
 //! How the program ends: its last words and its exit status.
 
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use bellwether::{Error, upgrade};
+
+use crate::log;
 
 /// The exit status for what should not have happened (EX_SOFTWARE of sysexits.h).
 const BUG: u8 = 70;
@@ -41,8 +42,8 @@ fn status_of(work: impl FnOnce() -> Result<(), Ending>) -> u8 {
             upgrade::go_back(&format!("it ended with exit status {status}"));
             status
         }
-        Ok(Err(Ending::Failed(error))) => failed(&error, ""),
-        Ok(Err(Ending::Advised(error, help))) => failed(&error, &format!("help: {help}\n")),
+        Ok(Err(Ending::Failed(error))) => failed(&error, None),
+        Ok(Err(Ending::Advised(error, help))) => failed(&error, Some(&help)),
         Err(_) => {
             upgrade::go_back("it panicked");
             BUG // the panic has said why
@@ -50,9 +51,8 @@ fn status_of(work: impl FnOnce() -> Result<(), Ending>) -> u8 {
     }
 }
 
-fn failed(error: &Error, help: &str) -> u8 {
-    // With standard error gone, the status must say it alone.
-    let _ = std::io::stderr().write_all(format!("error: {error}\n{help}").as_bytes());
+fn failed(error: &Error, help: Option<&str>) -> u8 {
+    log::complain(&error.to_string(), help);
     upgrade::go_back(&error.to_string());
     error.exit_code()
 }

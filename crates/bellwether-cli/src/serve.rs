@@ -9,6 +9,7 @@ use clap::Args;
 use content::Content;
 
 use crate::config::limits::LimitFlags;
+use crate::config::log::LogFlags;
 use crate::config::proxies::ProxyFlags;
 use crate::config::rules;
 use crate::config::settings::PoolSettings;
@@ -80,6 +81,9 @@ pub(crate) struct Control {
     allow: Vec<Grant>,
 
     #[command(flatten)]
+    log: LogFlags,
+
+    #[command(flatten)]
     way: Way,
 }
 
@@ -108,7 +112,7 @@ pub(crate) const CONTROL: &str = "Control";
 
 /// Serves as the flags say until the process is told to stop.
 pub(crate) fn serve(order: &Serve) -> Result<(), Ending> {
-    log::start()?;
+    order.control.start_log()?;
     alone(order.config(), order.control.way)
 }
 
@@ -123,8 +127,8 @@ pub(crate) fn alone(config: Config, way: Way) -> Result<(), Ending> {
 
 /// Serves as a file says until the process is told to stop.
 pub(crate) fn start(order: &Start) -> Result<(), Ending> {
-    log::start()?;
     let (config, text) = order.file.load()?;
+    config.start_log()?;
     farewell(together(&config, &text, order.way)?)
 }
 
@@ -146,9 +150,16 @@ impl Control {
         }
         Config {
             name: self.name.clone(),
+            log_format: self.log.format,
+            log_file: self.log.file.clone(),
             allow: self.allow.iter().copied().collect::<Allow>(),
             pool: [(Written(Name(POOL.into())), pool)].into(),
         }
+    }
+
+    /// Starts the log as these flags say.
+    pub(crate) fn start_log(&self) -> Result<()> {
+        log::start_server(self.log.format.map(|it| it.0), self.log.file.as_deref())
     }
 
     pub(crate) const fn way(&self) -> Way {
@@ -205,7 +216,8 @@ fn builder(pool: &PoolSettings, name: Option<&Name>) -> Result<Builder> {
 /// Adds who may command the server, and how it comes to its addresses.
 fn controlled(builder: Builder, config: &Config, way: Way) -> Builder {
     let allowed = config.allow.all().fold(builder, |it, (role, peer)| it.allow(role, peer));
-    if way.take_over { allowed.take_over() } else { allowed }
+    let counted = allowed.lost_lines(&log::LOST);
+    if way.take_over { counted.take_over() } else { counted }
 }
 
 /// Says how the server ended, last of all.
@@ -233,13 +245,15 @@ mod tests {
         --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
         --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
         --max-memory 512MiB --memory-pressure 20% --shed off --label-requests on --crash-budget 60 --name shop \
-        --allow read=gid:33 --allow operate=uid:1000 --listing --hidden --spa=app.html --cache no-store --compress off \
+        --allow read=gid:33 --allow operate=uid:1000 --log-format json --log-file b.log --listing --hidden --spa=app.html --cache no-store --compress off \
         --access-log a.log --access-log-format json --server-timing on \
         --idle-timeout 10s --head-timeout 5s --body-timeout 6s --write-timeout 7s --max-target 2KiB \
         --max-head 16KiB --max-body 2MiB --trust 10.0.0.0/8,unix --proxy-protocol --proxy-headers forwarded";
 
     const EVERY_KEY: &str = "
         name = 'shop'
+        log-format = 'json'
+        log-file = 'b.log'
         allow = { read = ['gid:33'], operate = ['uid:1000'] }
         [pool.web]
         serve = 'public'
@@ -309,7 +323,9 @@ mod tests {
             return format!("{:?}", rules::problems(pool));
         };
         let builder = controlled(builder, config, Way { take_over: false });
-        format!("{builder:?} {:?} {:?}", Manner::of(pool), Around::of(pool))
+        let format = config.log_format.map(|it| it.0).unwrap_or_default();
+        let log = (format, &config.log_file);
+        format!("{builder:?} {:?} {:?} {log:?}", Manner::of(pool), Around::of(pool))
     }
 
     #[test]

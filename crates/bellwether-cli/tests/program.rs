@@ -43,6 +43,8 @@ mod listing;
 mod load;
 #[path = "program/log.rs"]
 mod log;
+#[path = "program/log_forms.rs"]
+mod log_forms;
 #[path = "program/passed.rs"]
 mod passed;
 #[path = "program/proxies.rs"]
@@ -61,6 +63,8 @@ mod stop;
 mod take_over;
 #[path = "program/taken.rs"]
 mod taken;
+#[path = "program/titles.rs"]
+mod titles;
 #[path = "program/top.rs"]
 mod top;
 #[path = "program/welcome.rs"]

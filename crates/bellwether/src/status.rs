@@ -31,6 +31,10 @@ pub struct Status {
     /// How often the spawner's program was replaced.
     #[serde(default)]
     pub upgrades: u64,
+    /// Lines of its log that the spawner could not write, since its program began
+    /// ([`Builder::lost_lines`](crate::Builder::lost_lines)).
+    #[serde(default)]
+    pub lost_lines: u64,
     /// Its pools.
     pub pools: Vec<PoolStatus>,
 }

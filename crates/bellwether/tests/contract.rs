@@ -32,6 +32,16 @@ fn is_asleep(pid: Pid) -> bool {
 }
 
 #[test]
+fn the_arguments_of_a_program_that_asks_for_no_titles_are_shown_as_they_are() {
+    let mut run = start(&["handlers=2"]);
+    for pid in run.handler_pids().into_iter().chain([run.pid()]) {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+        assert!(String::from_utf8_lossy(&line).contains("handlers=2"), "{pid}: {line:?}");
+    }
+    run.stop();
+}
+
+#[test]
 fn in_mode_all_one_request_wakes_all_and_one_wins() {
     let mut run = start(&["handlers=8", "notification=all"]);
     for round in 1..=5 {

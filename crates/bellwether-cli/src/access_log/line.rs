@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use http::header::HeaderValue;
 use http::{Method, StatusCode, Uri, Version};
 
+use crate::escape::{escaped, escaped_json};
+
 /// The longest that parts of a line may be, in bytes; what is cut ends in `...`. With all else a
 /// line fits into 4096 bytes (PIPE_BUF), which a pipe takes whole or not at all.
 const METHOD: usize = 32;
@@ -122,39 +124,6 @@ fn day(time: SystemTime) -> String {
     format!("{}/{month}/{}:{} +0000", part(8..10), part(0..4), part(11..19))
 }
 
-/// Text between quotes as Apache writes it: printable ASCII, all else as `\xHH`.
-fn escaped(text: &[u8], most: usize) -> String {
-    let escape = |byte: u8| match byte {
-        b'"' | b'\\' => format!("\\{}", char::from(byte)),
-        b' '..=b'~' => char::from(byte).to_string(),
-        _ => format!("\\x{byte:02x}"),
-    };
-    shortened(text.iter().map(|byte| escape(*byte)), most)
-}
-
-/// Text between quotes in JSON, without anything that commands a terminal or a reader.
-fn escaped_json(text: &[u8], most: usize) -> String {
-    let escape = |c: char| match c {
-        '"' | '\\' => format!("\\{c}"),
-        // The controls end at 9f; of others only the two line ends of Unicode end a line.
-        c if c.is_control() || "\u{2028}\u{2029}".contains(c) => format!("\\u{:04x}", u32::from(c)),
-        c => c.into(),
-    };
-    shortened(String::from_utf8_lossy(text).chars().map(escape), most)
-}
-
-/// Puts pieces together up to a length, and says where it has left some out.
-fn shortened(pieces: impl Iterator<Item = String>, most: usize) -> String {
-    let mut text = String::new();
-    for piece in pieces {
-        if text.len() + piece.len() > most {
-            return text + "...";
-        }
-        text += &piece;
-    }
-    text
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use std::time::UNIX_EPOCH;
@@ -248,8 +217,6 @@ pub(super) mod tests {
             let json: Value = serde_json::from_str(&json).unwrap();
             assert_eq!(json["user_agent"], String::from_utf8_lossy(bytes).as_ref());
         }
-        assert_eq!(escaped(b"a\r\nb\x1b[2J\x7f", 100), "a\\x0d\\x0ab\\x1b[2J\\x7f");
-        assert_eq!(escaped_json(b"a\r\n\x1b\xe2\x80\xa8", 100), "a\\u000d\\u000a\\u001b\\u2028");
     }
 
     #[test]

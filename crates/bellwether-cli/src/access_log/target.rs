@@ -1,13 +1,14 @@
-//! The file that lines are added to, wherever it is moved.
+//! Where lines of requests go: a file, wherever it is moved, or standard output.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+
+use crate::followed::Followed;
 
 /// How long a reader of a pipe may take before its line is given up.
 const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -17,39 +18,33 @@ pub(super) const LOOK: Duration = Duration::from_secs(1);
 
 /// Where lines go.
 #[derive(Debug)]
-pub(super) struct Target {
-    file: File,
-    /// Where it should be; `None` for standard output.
-    path: Option<PathBuf>,
+pub(super) enum Target {
+    Output(OwnedFd),
+    File(Followed),
 }
 
 impl Target {
     /// Standard output, as it is.
     pub(super) fn output() -> io::Result<Self> {
-        let file = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
-        Ok(Self { file: file.into(), path: None })
+        Ok(Self::Output(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?))
     }
 
     /// The file at this path, made if there is none; others may add to it at the same time.
     pub(super) fn file(path: &Path) -> io::Result<Self> {
-        let path = std::path::absolute(path)?;
-        Ok(Self { file: open(&path)?, path: Some(path) })
+        Followed::open(path).map(Self::File)
     }
 
     #[cfg(test)]
     pub(super) fn pipe(end: io::PipeWriter) -> Self {
-        Self { file: std::os::fd::OwnedFd::from(end).into(), path: None }
+        Self::Output(end.into())
     }
 
     /// Opens the file anew if another is at its path now, or none: somebody has moved it.
     pub(super) fn follow(&mut self) -> io::Result<()> {
-        let Some(path) = &self.path else { return Ok(()) };
-        let identity = |it: std::fs::Metadata| (it.dev(), it.ino());
-        let there = std::fs::metadata(path).map(identity).ok();
-        if there != Some(identity(self.file.metadata()?)) {
-            self.file = open(path)?;
+        match self {
+            Self::Output(_) => Ok(()),
+            Self::File(file) => file.follow(),
         }
-        Ok(())
     }
 
     /// Adds a line by one write(2), so that lines of several handlers do not mix.
@@ -58,7 +53,7 @@ impl Target {
     /// Not all of it was taken: the disk is full, or nobody reads the pipe.
     pub(super) fn add(&self, line: &[u8]) -> io::Result<()> {
         loop {
-            match rustix::io::write(&self.file, line) {
+            match rustix::io::write(self, line) {
                 Ok(length) if length == line.len() => return Ok(()),
                 Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
                 Err(Errno::INTR) => {}
@@ -69,7 +64,7 @@ impl Target {
     }
 
     fn wait(&self) -> io::Result<()> {
-        let mut polled = [PollFd::new(&self.file, PollFlags::OUT)];
+        let mut polled = [PollFd::new(self, PollFlags::OUT)];
         match rustix::event::poll(&mut polled, Some(&PATIENCE)) {
             Ok(0) => Err(io::ErrorKind::TimedOut.into()),
             Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -78,9 +73,13 @@ impl Target {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    // Addresses of clients are nobody else's business.
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+impl AsFd for Target {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Output(output) => output.as_fd(),
+            Self::File(file) => file.as_fd(),
+        }
+    }
 }
 
 #[cfg(test)]

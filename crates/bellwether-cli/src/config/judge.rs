@@ -11,6 +11,7 @@ use super::settings::PoolSettings;
 use super::tls::Certificate;
 use super::written::Written;
 use crate::files::Folder;
+use crate::log::{Format, objection};
 use crate::run::identity::Identity;
 use crate::run::plan::Plan;
 
@@ -24,6 +25,7 @@ pub(crate) fn judge(config: &Config, document: &Document<'_>, complete: bool) ->
         let message = "there is no pool, so nothing would be served".into();
         findings.push(Finding::at(document.value(&["pool"]), message, hint.into()));
     }
+    findings.extend(log_file(config, document));
     for (Written(name), pool) in &config.pool {
         let path = ["pool", &name.0];
         findings.extend(problems(pool).into_iter().map(|it| placed(it, document, path)));
@@ -35,6 +37,12 @@ pub(crate) fn judge(config: &Config, document: &Document<'_>, complete: bool) ->
     }
     findings.extend(same_addresses(config, document));
     findings
+}
+
+fn log_file(config: &Config, document: &Document<'_>) -> Option<Finding> {
+    let for_journal = config.log_format.is_some_and(|it| it.0 == Format::Journald);
+    let (problem, hint) = objection(for_journal, config.log_file.as_deref()?)?;
+    Some(Finding::at(document.value(&["log-file"]), problem.into(), hint.into()))
 }
 
 fn placed(problem: Problem, document: &Document<'_>, [table, pool]: [&str; 2]) -> Finding {

@@ -12,6 +12,7 @@ mod file;
 pub(crate) mod finding;
 mod judge;
 pub(crate) mod limits;
+pub(crate) mod log;
 pub(crate) mod nearest;
 pub(crate) mod place;
 pub(crate) mod program;
@@ -26,7 +27,7 @@ pub(crate) mod tls;
 pub(crate) mod written;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use bellwether::{Peer, Role};
@@ -36,6 +37,8 @@ use serde::Deserialize;
 pub(crate) use file::{File, SYSTEM_WIDE};
 use settings::PoolSettings;
 use written::{Name, Value, Written};
+
+use crate::log::Format;
 
 /// A sample of the file, with all defaults.
 pub(crate) const SAMPLE: &str = include_str!("sample.toml");
@@ -47,6 +50,11 @@ pub(crate) const SAMPLE: &str = include_str!("sample.toml");
 pub(crate) struct Config {
     /// The server's name for `bellwether status` and its like; default: the file's name.
     pub(crate) name: Option<Written<Name>>,
+    /// In which form the server logs: auto, pretty, json or journald; default: auto, by where its
+    /// lines go.
+    pub(crate) log_format: Option<Written<Format>>,
+    /// The file to which the server logs; default: standard error.
+    pub(crate) log_file: Option<PathBuf>,
     /// Who may command the server, beside root and its own user.
     pub(crate) allow: Allow,
     /// The pools by their names, at least one.
@@ -69,6 +77,7 @@ pub(crate) struct Allow {
 impl Config {
     /// Takes relative paths as ones from this folder.
     fn resolve(&mut self, folder: &Path) {
+        self.log_file = self.log_file.take().map(|path| folder.join(path));
         self.pool.values_mut().for_each(|pool| pool.resolve(folder));
     }
 }

@@ -338,8 +338,8 @@ fn a_command<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<String>, D::Err
 impl PoolSettings {
     /// The library's settings for these; what is left open is left to the library.
     pub(crate) fn builder(&self) -> Builder {
-        let listening =
-            self.listen.iter().fold(Server::builder(), |it, address| it.listen(&address.0));
+        let open = Server::builder().titles(true);
+        let listening = self.listen.iter().fold(open, |it, address| it.listen(&address.0));
         let with = With(listening)
             .set(self.threads, Builder::threads)
             .set(self.connections, Builder::connections)

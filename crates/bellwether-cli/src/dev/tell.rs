@@ -9,7 +9,7 @@ use bellwether::Listener;
 use super::course::in_short;
 use super::watch::Watch;
 use crate::banner::{places, row};
-use crate::log::{Stderr, has_colours};
+use crate::log::{Lines, has_colours};
 use crate::words::counted;
 
 /// How something that is told is coloured (ECMA-48): as usual, good, bad.
@@ -51,7 +51,7 @@ pub(super) fn ended(changes: &[PathBuf], folder: &Path, why: &str) {
 
 fn write(text: &str) {
     if tracing::enabled!(tracing::Level::INFO) {
-        let _ = Stderr.write_all(text.as_bytes());
+        let _ = Lines.write_all(text.as_bytes());
     }
 }
 

@@ -98,6 +98,7 @@ fn service(name: &str, config: &Config, sockets: &[&str], program: &Path, file: 
     let at_home =
         |path: &Path| ["/home", "/root", "/run/user"].iter().any(|it| path.starts_with(it));
     let named = pools.iter().flat_map(|pool| [pool.serve.as_deref(), pool.access_log.as_deref()]);
+    let named = named.chain([config.log_file.as_deref()]);
     let secrets = pools.iter().flat_map(|pool| &pool.tls);
     let secrets = secrets.flat_map(|it| [it.cert.as_path(), &it.key]);
     let all = named.flatten().chain(secrets).chain([program, file]);
@@ -113,7 +114,7 @@ fn service(name: &str, config: &Config, sockets: &[&str], program: &Path, file: 
         ("@start@", seconds(start)),
         ("@stop@", seconds(stop)),
         ("@home@", home.into()),
-        ("@writable@", writable(&pools)),
+        ("@writable@", writable(&pools, config.log_file.as_deref())),
         ("@users@", users.into()),
         ("@groups@", groups(&pools)),
         ("@capabilities@", capabilities.into()),
@@ -157,11 +158,12 @@ fn groups(pools: &[&PoolSettings]) -> String {
     groups.iter().map(|group| format!("SupplementaryGroups={group}\n")).collect()
 }
 
-/// The folders in which socket files and access logs are made.
-fn writable(pools: &[&PoolSettings]) -> String {
+/// The folders in which socket files and logs are made.
+fn writable(pools: &[&PoolSettings], log: Option<&Path>) -> String {
     let places: Vec<_> = addresses(pools).map(place).collect();
     let sockets = places.iter().filter_map(|it| socket_file(it)?.parent());
     let logs = pools.iter().filter_map(|it| it.access_log.as_deref().filter(|it| !is_output(it)));
+    let logs = logs.chain(log);
     // Each once, in the order of their names.
     let folders: BTreeSet<_> = sockets.chain(logs.filter_map(Path::parent)).collect();
     let line = |folder| format!("ReadWritePaths={}\n", quoted(folder));

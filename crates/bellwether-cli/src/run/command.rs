@@ -13,7 +13,6 @@ use crate::config::rules;
 use crate::config::settings::PoolSettings;
 use crate::config::written::Written;
 use crate::ending::Ending;
-use crate::log;
 use crate::serve::{Control, alone, sockets_are_passed};
 use crate::words::shown;
 
@@ -111,7 +110,7 @@ fn no_tls(_: &str) -> Result<String, String> {
 
 /// Runs a program as the flags say until this process is told to stop.
 pub(crate) fn run(order: &Run) -> Result<(), Ending> {
-    log::start()?;
+    order.control.start_log()?;
     let settings = order.program.settings(&order.command, &order.pool);
     order.check_command()?;
     rules::check(&settings)?;

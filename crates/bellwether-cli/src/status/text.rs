@@ -40,7 +40,8 @@ impl Text<'_> {
     }
 
     fn head(&self, f: &mut fmt::Formatter<'_>, generation: &str) -> fmt::Result {
-        let Status { name, version, pid, state, uptime_s, change, upgrades, .. } = self.0;
+        let Status { name, version, pid, state, uptime_s, change, upgrades, lost_lines, .. } =
+            self.0;
         let age = age(*uptime_s);
         writeln!(f, "server      {name}, bellwether {version}")?;
         writeln!(f, "state       {state} for {age}, pid {pid}{generation}")?;
@@ -49,6 +50,9 @@ impl Text<'_> {
         }
         if *upgrades > 0 {
             writeln!(f, "upgraded    {} since the start", counted(*upgrades, "time"))?;
+        }
+        if *lost_lines > 0 {
+            writeln!(f, "log         {} lost", counted(*lost_lines, "line"))?;
         }
         Ok(())
     }
@@ -109,7 +113,7 @@ mod tests {
             "slot 4095: its telemetry contradicts itself",
             "generations 9998 (1 handler), 9999 (1 handler)",
             "announcing for 48d13h",
-            "pid 4194304, generation 4096\nupgraded    4194304 times",
+            "pid 4194304, generation 4096\nupgraded    4194304 times since the start\nlog         4194304 lines",
         ];
         check(&all, &wanted, &["pool  ", "change  "]);
     }
@@ -141,8 +145,12 @@ mod tests {
     #[test]
     fn a_change_is_shown_while_it_goes_on() {
         let mut all = status("serving", &[pool("p")]);
-        all.upgrades = 0;
+        (all.upgrades, all.lost_lines) = (0, 0);
         all.change = Some("reload: 1 of 4 handlers of generation 2 \u{7}".into());
-        check(&all, &["change      reload: 1 of 4 handlers of generation 2 ?\n"], &["upgraded"]);
+        check(
+            &all,
+            &["change      reload: 1 of 4 handlers of generation 2 ?\n"],
+            &["upgraded", "log  "],
+        );
     }
 }

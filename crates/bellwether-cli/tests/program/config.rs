@@ -49,6 +49,9 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ("[pool.api]\nlisten = [':1', 5]", "2:17", &["integer `5`", "an address such as"]),
     ("[pool.api]\nlisten = 2026-11-22", "2:10", &["write a list"]),
     // Values that cannot be read.
+    ("log-format = 'xml'\n[pool.web]", "1:14", &["`xml`", "\"pretty\", \"json\""]),
+    ("log-file = '-'\n[pool.web]", "1:12", &["standard error", "leave it out"]),
+    ("log-format = 'journald'\nlog-file = 'x'\n[pool.web]", "2:12", &["keeps its own files"]),
     ("name = 'a/b'\n[pool.web]", "1:8", &["`a/b`", "letters"]),
     ("[pool.'a b']\nlisten = [':1']", "1:7", &["`a b`", "letters"]),
     ("[pool.api]\nlisten = ['localhost']", "2:11", &["port is missing", "HOST:PORT"]),

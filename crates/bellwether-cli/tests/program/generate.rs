@@ -155,6 +155,7 @@ fn man_pages_are_there_for_every_command_and_can_be_read() {
 /// Two pools, one of them at a port that needs a privilege.
 const SHOP: &str = "
     name = 'shop'
+    log-file = '/var/log/own/server.log'
     [pool.web]
     listen = ['127.0.0.1:80?backlog=512', 'unix:/run/shop/web.sock?mode=660']
     announce = '5s'
@@ -196,6 +197,7 @@ fn a_service_has_the_times_and_rights_that_its_file_needs() {
             "TimeoutStartSec=131s",
             "TimeoutStopSec=80s",
             "ReadWritePaths=/run/shop",
+            "ReadWritePaths=/var/log/own",
             "ReadWritePaths=/var/log/shop",
             "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
         ],

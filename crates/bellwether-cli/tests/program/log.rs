@@ -1,12 +1,12 @@
 //! A log that nobody reads must not stop the server.
 
-use std::io::{PipeWriter, Write};
+use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::OwnedFd;
 
 use crate::clients::raw;
 use crate::kit::control::{pool, ready};
 use crate::kit::{Kill, PATIENCE, Run, eventually};
-use crate::stage::{serve, serving, shell};
+use crate::stage::{ask, serve, serving, shell};
 
 /// Starts a server whose standard error is this pipe.
 fn serve_into(pipe: PipeWriter) -> Run {
@@ -34,8 +34,24 @@ fn a_full_pipe_does_not_stop_the_server() {
     let mut run = serve_into(writer);
     kill_a_handler(&run);
     assert_eq!(raw(&run, "GET /whoami", "").status, 200);
+    // The banner and the dead handler at least.
+    let lost = run.status()["lost_lines"].as_u64();
+    assert!(lost >= Some(2), "{lost:?}");
+    let status = ask(&run, &["status"]).stdout;
+    let words = format!("log         {} lines lost", lost.unwrap());
+    assert!(String::from_utf8_lossy(&status).contains(&words), "{words}");
+    let (told, reading) = (run.pid(), std::thread::spawn(move || read_all(reader)));
     assert_eq!(run.stop().code(), Some(0));
-    drop(reader);
+    let rest = reading.join().unwrap();
+    assert!(rest.contains(&format!("lines of process {told} are missing here)")), "{rest}");
+    let others = rest.lines().filter(|it| it.contains("are missing here")).count();
+    assert_eq!(others, 1, "a handler tells of what the spawner has lost: {rest}");
+}
+
+fn read_all(mut pipe: PipeReader) -> String {
+    let mut all = String::new();
+    pipe.read_to_string(&mut all).unwrap();
+    all.trim_start_matches('x').into()
 }
 
 /// Writes until nothing fits any more.

@@ -28,6 +28,7 @@ impl Pool {
     pub(super) fn fork_template(&mut self, generation: u64) {
         let last_will = self.last_will();
         let dowry = Dowry {
+            pool: &self.name,
             pattern: Pattern { generation, ..self.pattern.clone() },
             load: &self.load,
             listeners: &mut self.listeners,

@@ -16,6 +16,11 @@ impl Pool {
         self.ever_ready && self.serving() >= self.bounds.min.min(self.want)
     }
 
+    /// Returns how many handlers there may be at most.
+    pub(crate) const fn limit_of_handlers(&self) -> usize {
+        self.bounds.max
+    }
+
     /// Returns the longest time in which the next handler is ready and, of a new generation, has
     /// proven itself.
     pub(crate) fn longest_birth(&self) -> Duration {

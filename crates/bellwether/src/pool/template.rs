@@ -31,7 +31,7 @@ use crate::program::Ways;
 use crate::scoreboard::bell::{Bell, BellFiles};
 use crate::scoreboard::control::ControlPage;
 use crate::scoreboard::telemetry::Telemetry;
-use crate::sys::{clock, descriptors, signal};
+use crate::sys::{clock, descriptors, signal, title};
 
 /// What a handler process does with its post.
 pub(crate) type Body = Box<dyn Fn(Post) -> Departure>;
@@ -112,6 +112,8 @@ pub(crate) struct Template {
 
 /// Everything a new template takes with it from the spawner.
 pub(crate) struct Dowry<'a> {
+    /// The name of the pool.
+    pub(crate) pool: &'a str,
     pub(crate) pattern: Pattern,
     pub(crate) load: &'a Load,
     pub(crate) listeners: &'a mut Vec<Listener>,
@@ -231,7 +233,8 @@ impl<'a> Workshop<'a> {
         let _ = rustix::process::setpgid(None, None);
         // A load that hangs does not hear its socket close.
         let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-        name_process(orphans::TEMPLATE);
+        let (generation, pool) = (self.0.pattern.generation, self.0.pool);
+        name_process(orphans::TEMPLATE, &format!("template gen {generation} of {pool}"));
         limits::restore(&self.0.pattern.descriptors);
         let mut keep = self.0.kept();
         keep.extend([socket, self.0.control.file()].map(AsRawFd::as_raw_fd));
@@ -251,8 +254,10 @@ impl<'a> Workshop<'a> {
 
     /// In a new process: takes what a handler needs, closes the rest, serves.
     fn become_handler(&mut self, asked: Asked, body: &Body) -> Departure {
-        name_process(&format!("{} {}", orphans::HANDLER, asked.request.number));
         let pattern = self.0.pattern.clone();
+        let (slot, generation) = (asked.request.number, pattern.generation);
+        let title = format!("handler {slot} gen {generation} of {}", self.0.pool);
+        name_process(&format!("{} {slot}", orphans::HANDLER), &title);
         let telemetry = Telemetry::map(&asked.page, pattern.threads, asked.received);
         let pages = (telemetry, self.0.control.view(), Bell::of(self.0.bell));
         let (Ok(telemetry), Ok(control), Ok(bell)) = pages else { return Departure::NotStarted };
@@ -350,7 +355,9 @@ fn say(socket: &OwnedFd, answer: &Answer) {
     let _ = rustix::net::send(socket, &answer.encode(), SendFlags::NOSIGNAL);
 }
 
-fn name_process(name: &str) {
+/// Names this process in 15 bytes, by which it is found, and in a line for people.
+fn name_process(name: &str, line: &str) {
+    title::show(&format!("bellwether: {line}"));
     if let Ok(name) = std::ffi::CString::new(name) {
         let _ = rustix::thread::set_name(&name);
     }

@@ -1,6 +1,7 @@
 //! The settings of a server, and opening it.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 #[cfg(feature = "tokio")]
@@ -58,6 +59,8 @@ pub struct Builder {
     pub(super) take_over: bool,
     pub(super) reload_way: Way,
     pub(super) configuration: Option<String>,
+    pub(super) titles: bool,
+    pub(super) lost_lines: Option<&'static AtomicU64>,
     #[cfg(feature = "tokio")]
     pub(super) asynchronous: Asynchronous,
     #[cfg(feature = "http")]
@@ -87,6 +90,8 @@ impl Default for Builder {
             take_over: false,
             reload_way: Way::Template,
             configuration: None,
+            titles: false,
+            lost_lines: None,
             #[cfg(feature = "tokio")]
             asynchronous: Asynchronous::default(),
             #[cfg(feature = "http")]

@@ -138,6 +138,8 @@ impl Group {
             reload_way: settings.reload_way,
             rehearsal_limit: settings.rules.times.boot,
             configuration: settings.configuration,
+            titles: settings.titles,
+            lost_lines: settings.lost_lines,
         };
         let plans = pools.into_iter().map(|pool| pool.plan(inherited.clone())).collect();
         Spawner::new(setting, place, plans)

@@ -1,5 +1,6 @@
 //! The settings of a [`Builder`] about how handlers change, end and are replaced.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::Builder;
@@ -258,6 +259,26 @@ impl Builder {
     #[must_use]
     pub fn configuration(mut self, text: impl Into<String>) -> Self {
         self.configuration = Some(text.into());
+        self
+    }
+
+    /// Lets ps(1) and top(1) show what each process is, in place of its arguments; default off.
+    ///
+    /// As in `bellwether: spawner web 4/8 handlers` and `bellwether: handler 3 gen 2 of web`. The
+    /// arguments stay as they are for `std::env::args` and for a reload. It costs a handler nothing:
+    /// its title is a write to memory at its birth. Where the kernel refuses (it has no
+    /// CONFIG_CHECKPOINT_RESTORE), the arguments are shown as before.
+    #[must_use]
+    pub const fn titles(mut self, on: bool) -> Self {
+        self.titles = on;
+        self
+    }
+
+    /// Lets a status tell how many lines of the spawner's log were lost, as the program counts them
+    /// here; default: it tells of none.
+    #[must_use]
+    pub const fn lost_lines(mut self, count: &'static AtomicU64) -> Self {
+        self.lost_lines = Some(count);
         self
     }
 

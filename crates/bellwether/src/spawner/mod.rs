@@ -22,9 +22,11 @@ pub(crate) mod runtime_dir;
 mod service;
 mod stop;
 mod succession;
+mod title;
 mod wishes;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use access::Access;
@@ -36,6 +38,7 @@ use folder_watch::FolderWatch;
 use handover::Baton;
 pub(crate) use runtime_dir::RuntimeDir;
 use service::Service;
+use title::Title;
 use wishes::Wish;
 
 use crate::error::{Doing, Error, Result};
@@ -44,7 +47,7 @@ use crate::pool::{Plan, Pool};
 use crate::status::Status;
 use crate::sys::poller::{Interest, Poller};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{clock, process};
+use crate::sys::{self, clock, process};
 
 /// How soon a second order to stop is the first one again; nobody presses a key twice so fast.
 const ECHO: Duration = Duration::from_millis(20);
@@ -84,6 +87,11 @@ pub(crate) struct Spawner {
     /// Until when what their programs have left behind is waited for, then.
     lingers: Option<Duration>,
     verdict: Option<Error>,
+    /// What its line in ps(1) says, and whether something may have happened since.
+    title: Option<Title>,
+    title_is_behind: bool,
+    /// Where the program counts the lines of its log that are lost.
+    lost_lines: Option<&'static AtomicU64>,
 }
 
 /// Where a spawner lives: in a folder of its own, or in the place of a predecessor.
@@ -104,6 +112,10 @@ pub(crate) struct Setting {
     pub(crate) rehearsal_limit: Duration,
     /// What the program read its settings from, to go on with it should it come back.
     pub(crate) configuration: Option<String>,
+    /// Whether processes say in ps(1) what they are.
+    pub(crate) titles: bool,
+    /// Where the program counts the lines of its log that are lost.
+    pub(crate) lost_lines: Option<&'static AtomicU64>,
 }
 
 impl Spawner {
@@ -123,6 +135,11 @@ impl Spawner {
     }
 
     fn with(setting: Setting, control: Control, pools: Vec<Pool>) -> Result<Self> {
+        if setting.titles
+            && let Err(error) = sys::title::begin()
+        {
+            tracing::debug!(%error, "ps shows arguments, not titles");
+        }
         let spawner = Self {
             name: setting.name,
             pools,
@@ -137,7 +154,7 @@ impl Spawner {
             started: clock::now(),
             succeeds: false,
             upgrades: 0,
-            program: crate::sys::exec::own_path(),
+            program: sys::exec::own_path(),
             announce: setting.announce,
             reload_way: setting.reload_way,
             rehearsal_limit: setting.rehearsal_limit,
@@ -145,6 +162,9 @@ impl Spawner {
             stopping: None,
             lingers: None,
             verdict: None,
+            title: None,
+            title_is_behind: setting.titles,
+            lost_lines: setting.lost_lines,
         };
         spawner.watch_all().doing("watch the descriptors of the spawner")?;
         Ok(spawner)
@@ -172,6 +192,7 @@ impl Spawner {
             self.proceed_with_change();
             self.fulfil_wishes();
             self.inform_manager();
+            self.show_title();
             if self.is_over() {
                 break;
             }
@@ -272,7 +293,9 @@ impl Spawner {
         match signal {
             libc::SIGHUP => drop(self.begin_change(changing::Kind::Reload, name)),
             libc::SIGUSR2 => drop(self.begin_change(changing::Kind::Upgrade, name)),
-            libc::SIGUSR1 => tracing::info!("{name} has no meaning here and is ignored"),
+            libc::SIGUSR1 => {
+                tracing::info!("{name}: a log in a file that was moved goes on in a new one")
+            }
             libc::SIGQUIT => self.end_at_once(name),
             _ if self.is_echo() => {}
             _ if self.stopping.is_some() => self.end_at_once(name),
@@ -328,6 +351,7 @@ impl Spawner {
     /// Writes an entry down and sends it to all who follow.
     fn tell(&mut self, entry: Entry) {
         self.service.note(&entry);
+        self.title_is_behind = true;
         let entry = self.journal.write(entry).clone();
         tracing::trace!(kind = %entry.kind, rule = entry.rule, "{}", entry.reason);
         for number in self.control.followers() {
@@ -356,6 +380,7 @@ impl Spawner {
             control: self.folder_watch.problem.clone(),
             change: self.change.describe(),
             upgrades: self.upgrades,
+            lost_lines: self.lost_lines.map_or(0, |it| it.load(Ordering::Relaxed)),
             pools,
         }
     }

@@ -20,5 +20,6 @@ pub(crate) mod secret;
 pub(crate) mod signal;
 pub(crate) mod sock_diag;
 pub(crate) mod socket;
+pub(crate) mod title;
 pub(crate) mod unix_diag;
 pub(crate) mod watch;

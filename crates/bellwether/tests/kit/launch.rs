@@ -16,8 +16,15 @@ use super::quiescent::Baseline;
 use super::run::Run;
 
 /// Variables of a service manager that must not leak from the machine into a test.
-const FOREIGN: [&str; 6] =
-    ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_USEC", "RUST_LOG"];
+const FOREIGN: [&str; 7] = [
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "LISTEN_PID",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "RUST_LOG",
+    "JOURNAL_STREAM",
+];
 
 /// A server about to be started. Its directory exists already, so that arguments can name files there.
 #[derive(Debug)]
@@ -40,6 +47,8 @@ impl Launch {
             command.env_remove(name);
         }
         command.env("BELLWETHER_RUNTIME_DIR", &runtime).env(MARK, directory.path());
+        // Tests read as people do; those of the other forms ask for them.
+        command.env("BELLWETHER_LOG_FORMAT", "pretty");
         command.current_dir(directory.path());
         Self { command, directory, runtime }
     }
