@@ -13,6 +13,7 @@ use crate::dev::command::Dev;
 use crate::doctor::Doctor;
 use crate::ending::Ending;
 use crate::generate::Generate;
+use crate::observe::Observe;
 use crate::run::command::{Run, for_programs};
 use crate::serve::{Serve, Start};
 use crate::simulate::Simulate;
@@ -48,6 +49,7 @@ Examples:
   bellwether status                  how it is, for people
   bellwether status --json           the same, for programs
   bellwether top                     the same, live
+  bellwether observe                 the same in a browser, and for Prometheus
   bellwether reload                  new handlers in place of the old";
 
 const SERVE_EXAMPLES: &str = "\
@@ -135,6 +137,13 @@ Keys:
   q        leave
 What changes the server is asked first: the same key again does it.";
 
+const OBSERVE_EXAMPLES: &str = "\
+Examples:
+  bellwether observe                        a dashboard on http://127.0.0.1:9180/
+  bellwether observe --name shop -l unix:/run/shop-observer.sock
+  curl -s http://127.0.0.1:9180/metrics     what Prometheus reads
+  curl -f http://127.0.0.1:9180/ready       for probes; /ready?announcing=ready";
+
 const SIMULATE_EXAMPLES: &str = "\
 Examples:
   bellwether simulate step --balance demand,spare,knative --plot step.svg
@@ -183,6 +192,8 @@ pub(crate) enum Command {
     Status(status::Question),
     #[command(after_help = format!("{TOP_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Top(Top),
+    #[command(after_help = format!("{OBSERVE_EXAMPLES}\n\n{EXIT_STATUS}"))]
+    Observe(Observe),
     #[command(flatten)]
     Ask(ask::Ask),
     #[command(after_help = format!("{SIMULATE_EXAMPLES}\n\n{EXIT_STATUS}"))]

@@ -16,6 +16,7 @@ mod files;
 mod followed;
 mod generate;
 mod log;
+mod observe;
 mod output;
 mod page;
 mod refusal;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Check(order) => config::check::run(&order),
         Command::Generate(order) => generate::run::<cli::Cli>(&order),
         Command::Status(question) => status::run(&question),
+        Command::Observe(order) => observe::run(&order),
         Command::Top(order) => top::run(&order),
         Command::Ask(ask) => ask::run(&ask),
         Command::Simulate(order) => simulate::run(&order),

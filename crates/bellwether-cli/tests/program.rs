@@ -45,6 +45,8 @@ mod load;
 mod log;
 #[path = "program/log_forms.rs"]
 mod log_forms;
+#[path = "program/observe.rs"]
+mod observe;
 #[path = "program/passed.rs"]
 mod passed;
 #[path = "program/proxies.rs"]
