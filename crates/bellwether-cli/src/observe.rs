@@ -48,6 +48,10 @@ pub(crate) struct Observe {
     /// Listen where others than this machine reach it, too.
     #[arg(long)]
     public: bool,
+
+    /// Be the observer that a server has started, of the server that the environment names.
+    #[arg(long, hide = true)]
+    companion: bool,
 }
 
 /// Answers until the process is told to end.
@@ -61,10 +65,16 @@ pub(crate) fn run(order: &Observe) -> Result<(), Ending> {
         return Err(open_to_all(listener.address()).into());
     }
     let hosts = Hosts::of(listener.address(), &order.host);
-    let desk = Arc::new(Desk::of(order.name.clone()));
-    let live = Arc::new(Live::new(order.name.clone()));
+    let server = std::env::var("BELLWETHER_SERVER").ok().filter(|_| order.companion);
+    let server = server.or_else(|| order.name.clone());
+    let (desk, live) = (Arc::new(Desk::of(server.clone())), Arc::new(Live::new(server)));
     let url = host::url(listener.address());
-    output::print(&format!("{url} shows it, {url}metrics tells Prometheus; Ctrl-C ends this\n"))?;
+    if order.companion {
+        tracing::info!("the dashboard is at {url}");
+    } else {
+        let words = format!("{url} shows it, {url}metrics tells Prometheus; Ctrl-C ends this\n");
+        output::print(&words)?;
+    }
     Ok(door::keep(listener, Clerk { desk, live, hosts })?)
 }
 

@@ -8,6 +8,7 @@ use bellwether::{Builder, Group, Result, Stopped};
 use clap::Args;
 use content::Content;
 
+use crate::config::dashboard::Dashboard;
 use crate::config::limits::LimitFlags;
 use crate::config::log::LogFlags;
 use crate::config::proxies::ProxyFlags;
@@ -83,6 +84,10 @@ pub(crate) struct Control {
     #[command(flatten)]
     log: LogFlags,
 
+    /// Serve a dashboard, metrics and probes there, as `observe` does: HOST:PORT or unix:/PATH.
+    #[arg(long, value_name = "ADDRESS", help_heading = CONTROL)]
+    dashboard: Option<Written<Dashboard>>,
+
     #[command(flatten)]
     way: Way,
 }
@@ -152,6 +157,7 @@ impl Control {
             name: self.name.clone(),
             log_format: self.log.format,
             log_file: self.log.file.clone(),
+            dashboard: self.dashboard.clone(),
             allow: self.allow.iter().copied().collect::<Allow>(),
             pool: [(Written(Name(POOL.into())), pool)].into(),
         }
@@ -217,7 +223,14 @@ fn builder(pool: &PoolSettings, name: Option<&Name>) -> Result<Builder> {
 fn controlled(builder: Builder, config: &Config, way: Way) -> Builder {
     let allowed = config.allow.all().fold(builder, |it, (role, peer)| it.allow(role, peer));
     let counted = allowed.lost_lines(&log::LOST);
-    if way.take_over { counted.take_over() } else { counted }
+    let watched = match &config.dashboard {
+        Some(Written(Dashboard(address))) => {
+            let address = address.to_string();
+            counted.companion(["observe", "--companion", "--listen", &address])
+        }
+        None => counted,
+    };
+    if way.take_over { watched.take_over() } else { watched }
 }
 
 /// Says how the server ended, last of all.
@@ -245,7 +258,7 @@ mod tests {
         --orphan-grace 3s --canary 4s --max-surge 50% --max-unavailable 1 --old-generations 3 \
         --soft-deadline 10s --hard-deadline 30s --max-requests 10000 --max-age 1h \
         --max-memory 512MiB --memory-pressure 20% --shed off --label-requests on --crash-budget 60 --name shop \
-        --allow read=gid:33 --allow operate=uid:1000 --log-format json --log-file b.log --listing --hidden --spa=app.html --cache no-store --compress off \
+        --allow read=gid:33 --allow operate=uid:1000 --log-format json --log-file b.log --dashboard 127.0.0.1:9180 --listing --hidden --spa=app.html --cache no-store --compress off \
         --access-log a.log --access-log-format json --server-timing on \
         --idle-timeout 10s --head-timeout 5s --body-timeout 6s --write-timeout 7s --max-target 2KiB \
         --max-head 16KiB --max-body 2MiB --trust 10.0.0.0/8,unix --proxy-protocol --proxy-headers forwarded";
@@ -254,6 +267,7 @@ mod tests {
         name = 'shop'
         log-format = 'json'
         log-file = 'b.log'
+        dashboard = '127.0.0.1:9180'
         allow = { read = ['gid:33'], operate = ['uid:1000'] }
         [pool.web]
         serve = 'public'

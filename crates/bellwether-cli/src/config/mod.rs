@@ -7,6 +7,7 @@
 //! is in [`written`]; what there is to set, in [`settings`].
 
 pub(crate) mod check;
+pub(crate) mod dashboard;
 pub(crate) mod document;
 mod file;
 pub(crate) mod finding;
@@ -34,6 +35,7 @@ use bellwether::{Peer, Role};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use dashboard::Dashboard;
 pub(crate) use file::{File, SYSTEM_WIDE};
 use settings::PoolSettings;
 use written::{Name, Value, Written};
@@ -55,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) log_format: Option<Written<Format>>,
     /// The file to which the server logs; default: standard error.
     pub(crate) log_file: Option<PathBuf>,
+    /// Where a dashboard, metrics and probes are served: HOST:PORT or unix:/PATH; default: nowhere.
+    pub(crate) dashboard: Option<Written<Dashboard>>,
     /// Who may command the server, beside root and its own user.
     pub(crate) allow: Allow,
     /// The pools by their names, at least one.

@@ -11,8 +11,9 @@ use bellwether::{Error, Listener};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use rustix::process::Signal;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -31,28 +32,45 @@ const VISIT: Duration = Duration::from_secs(30);
 /// How long after a failed accept the next is tried: something is short.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Lets clients in until the process ends.
+/// Readable when the process is told to end: then its socket file goes with it.
+fn told_to_end() -> std::io::Result<UnixStream> {
+    let (told, tells) = std::os::unix::net::UnixStream::pair()?;
+    for signal in [Signal::TERM, Signal::INT] {
+        signal_hook::low_level::pipe::register(signal.as_raw(), tells.try_clone()?)?;
+    }
+    told.set_nonblocking(true)?;
+    UnixStream::from_std(told)
+}
+
+/// Lets clients in until the process is told to end.
 pub(super) fn keep(listener: Listener, clerk: Clerk) -> Result<(), Error> {
     let system = |source| Error::System { doing: "answer over HTTP".into(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime
-        .map_err(system)?
-        .block_on(async {
-            let fd = listener.as_fd().try_clone_to_owned()?;
-            if listener.address().starts_with("tcp://") {
-                let tcp = std::net::TcpListener::from(fd);
-                tcp.set_nonblocking(true)?;
-                let tcp = TcpListener::from_std(tcp)?;
-                admit(clerk, async || Ok(tcp.accept().await?.0)).await;
-            } else {
-                let unix = std::os::unix::net::UnixListener::from(fd);
-                unix.set_nonblocking(true)?;
-                let unix = UnixListener::from_std(unix)?;
-                admit(clerk, async || Ok(unix.accept().await?.0)).await;
-            }
-            Ok(())
-        })
-        .map_err(system)
+    let runtime = runtime.map_err(system)?;
+    let kept = runtime.block_on(until_told(&listener, clerk)).map_err(system);
+    // A server that does not answer is waited for no longer.
+    runtime.shutdown_background();
+    kept
+}
+
+async fn until_told(listener: &Listener, clerk: Clerk) -> std::io::Result<()> {
+    let mut told = told_to_end()?;
+    let told = async {
+        let _ = told.read_u8().await;
+    };
+    let fd = listener.as_fd().try_clone_to_owned()?;
+    if listener.address().starts_with("tcp://") {
+        let tcp = std::net::TcpListener::from(fd);
+        tcp.set_nonblocking(true)?;
+        let tcp = TcpListener::from_std(tcp)?;
+        either(admit(clerk, async || Ok(tcp.accept().await?.0)), told).await;
+    } else {
+        let unix = std::os::unix::net::UnixListener::from(fd);
+        unix.set_nonblocking(true)?;
+        let unix = UnixListener::from_std(unix)?;
+        either(admit(clerk, async || Ok(unix.accept().await?.0)), told).await;
+    }
+    Ok(())
 }
 
 async fn admit<I>(clerk: Clerk, next: impl AsyncFn() -> std::io::Result<I>)

@@ -52,6 +52,7 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ("log-format = 'xml'\n[pool.web]", "1:14", &["`xml`", "\"pretty\", \"json\""]),
     ("log-file = '-'\n[pool.web]", "1:12", &["standard error", "leave it out"]),
     ("log-format = 'journald'\nlog-file = 'x'\n[pool.web]", "2:12", &["keeps its own files"]),
+    ("dashboard = ':9180'\n[pool.web]", "1:13", &["`:9180`", "observe --public"]),
     ("name = 'a/b'\n[pool.web]", "1:8", &["`a/b`", "letters"]),
     ("[pool.'a b']\nlisten = [':1']", "1:7", &["`a b`", "letters"]),
     ("[pool.api]\nlisten = ['localhost']", "2:11", &["port is missing", "HOST:PORT"]),

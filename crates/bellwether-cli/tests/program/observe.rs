@@ -3,6 +3,8 @@
 // By path: the files of a module that was itself named by path.
 #[path = "observe/browser.rs"]
 mod browser;
+#[path = "observe/companion.rs"]
+mod companion;
 #[path = "observe/prometheus.rs"]
 mod prometheus;
 

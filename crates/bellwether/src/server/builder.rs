@@ -61,6 +61,7 @@ pub struct Builder {
     pub(super) configuration: Option<String>,
     pub(super) titles: bool,
     pub(super) lost_lines: Option<&'static AtomicU64>,
+    pub(super) companion: Option<Vec<String>>,
     #[cfg(feature = "tokio")]
     pub(super) asynchronous: Asynchronous,
     #[cfg(feature = "http")]
@@ -92,6 +93,7 @@ impl Default for Builder {
             configuration: None,
             titles: false,
             lost_lines: None,
+            companion: None,
             #[cfg(feature = "tokio")]
             asynchronous: Asynchronous::default(),
             #[cfg(feature = "http")]

@@ -140,6 +140,7 @@ impl Group {
             configuration: settings.configuration,
             titles: settings.titles,
             lost_lines: settings.lost_lines,
+            companion: settings.companion,
         };
         let plans = pools.into_iter().map(|pool| pool.plan(inherited.clone())).collect();
         Spawner::new(setting, place, plans)

@@ -252,6 +252,29 @@ impl Builder {
         self
     }
 
+    /// Lets this program run once more beside the server, called with these arguments: an observer.
+    ///
+    /// The spawner starts it, again when it ends (after half a second, then less and less often, up to a
+    /// minute), and ends it with the server. It finds the server's name in the variable
+    /// `BELLWETHER_SERVER`. Of several pools, the first's counts.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), bellwether::Error> {
+    /// if std::env::args().nth(1).as_deref() == Some("observe") {
+    ///     let server = std::env::var("BELLWETHER_SERVER").unwrap_or_default();
+    ///     let status = bellwether::remote::status(Some(&server))?; // and tell it to somebody
+    /// #   return Ok(());
+    /// }
+    /// let builder = bellwether::Server::builder().listen("127.0.0.1:8080").companion(["observe"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn companion(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.companion = Some(arguments.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// Keeps the text that these settings were read from, in case a newer program fails.
     ///
     /// The program that comes back then finds a configuration that may be the newer one's; it

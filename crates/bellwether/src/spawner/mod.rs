@@ -12,6 +12,7 @@ pub(crate) mod change;
 mod changing;
 mod clients;
 pub(crate) mod command;
+mod companion;
 mod control;
 mod event;
 mod folder_watch;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use access::Access;
 use change::Way;
 use changing::Change;
+use companion::Companion;
 use control::Control;
 use event::{Event, Source};
 use folder_watch::FolderWatch;
@@ -70,6 +72,7 @@ pub(crate) struct Spawner {
     signals: Signals,
     journal: Journal,
     change: Change,
+    companion: Companion,
     wishes: Vec<Wish>,
     service: Service,
     started: Duration,
@@ -116,6 +119,8 @@ pub(crate) struct Setting {
     pub(crate) titles: bool,
     /// Where the program counts the lines of its log that are lost.
     pub(crate) lost_lines: Option<&'static AtomicU64>,
+    /// What this program is called with to run beside the pools.
+    pub(crate) companion: Option<Vec<String>>,
 }
 
 impl Spawner {
@@ -140,6 +145,7 @@ impl Spawner {
         {
             tracing::debug!(%error, "ps shows arguments, not titles");
         }
+        let companion = Companion::of(&setting.name, setting.companion);
         let spawner = Self {
             name: setting.name,
             pools,
@@ -149,6 +155,7 @@ impl Spawner {
             signals: Signals::open().doing("watch signals")?,
             journal: Journal::default(),
             change: Change::none(),
+            companion,
             wishes: Vec::new(),
             service: Service::of_this_process(),
             started: clock::now(),
@@ -193,6 +200,7 @@ impl Spawner {
             self.fulfil_wishes();
             self.inform_manager();
             self.show_title();
+            self.keep_companion();
             if self.is_over() {
                 break;
             }
@@ -254,6 +262,7 @@ impl Spawner {
         let others = [
             self.control.deadline(),
             self.change.due(),
+            self.companion.due(),
             self.service.due(),
             self.folder_watch.due,
             self.lingers,
@@ -336,6 +345,7 @@ impl Spawner {
                     bereaved.push(index);
                 }
                 None if self.rehearsal_ended(pid, status) => {}
+                None if self.companion.ended(pid, status) => {}
                 // An orphan of a handler that came to us as the sub-reaper, or as PID 1.
                 None => {
                     let pid = pid.as_raw_pid();

@@ -46,7 +46,7 @@ impl Spawner {
         let rehearses = self.change.rehearsal.is_some();
         let pools_are =
             self.stopping.is_some() && !rehearses && self.pools.iter().all(Pool::is_over);
-        pools_are && !self.lingers()
+        pools_are && !self.lingers() && !self.companion.ends()
     }
 
     /// Tells whether to wait for the end of what programs have left behind.

@@ -146,9 +146,19 @@ impl Spawner {
         self.change_failed(format!("{problem}; and the program from before is lost: {error}"));
     }
 
+    /// Keeps the program that runs beside the pools.
+    pub(super) fn keep_companion(&mut self) {
+        if self.companion.due().is_some_and(|due| due <= clock::now())
+            && let Ok(own) = open_program(Path::new(OWN))
+        {
+            self.companion.keep(&own);
+        }
+    }
+
     fn become_program(&self, program: &File, baton: &Baton) -> std::io::Error {
         self.pools.iter().for_each(Pool::restore_limits);
         self.pools.iter().for_each(Pool::end_templates);
+        self.companion.end_for_now();
         let comes_back = baton.change.problem.is_some();
         let arguments = baton.change.old_arguments.clone();
         let arguments = if comes_back { arguments } else { own_arguments() };

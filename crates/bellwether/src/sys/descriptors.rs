@@ -75,6 +75,15 @@ pub(crate) fn survive_exec(numbers: &[RawFd], survive: bool) {
     }
 }
 
+/// Lets no descriptor from this number on survive the next `execve` (Linux 5.11; before, those that were
+/// opened so do).
+pub(crate) fn close_on_exec_from(first: u32) {
+    // SAFETY: CLOSE_RANGE_CLOEXEC closes nothing now, and needs no memory (close_range(2)).
+    unsafe {
+        libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    };
+}
+
 /// Makes copies of descriptors at these numbers that survive the next `execve`.
 ///
 /// Only for a process that is about to become another program: whatever was at these numbers is
