@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::str::FromStr;
 use std::time::Duration;
 
 use crate::sys::poller::{Interest, Poller, Ready};
+#[cfg(feature = "tokio")]
+use crate::sys::runtime_poller::RuntimePoller;
 
 /// Who wakes when a request arrives.
 ///
@@ -117,72 +119,141 @@ impl From<Ready> for Wake {
     }
 }
 
+/// What a thread waits with: an epoll of its own, or a part of its runtime's.
+///
+/// What it waits for outlives it.
+pub(crate) trait Place<'a> {
+    /// Starts watching a descriptor.
+    fn add(&self, fd: BorrowedFd<'a>, token: u64, interest: Interest) -> io::Result<()>;
+
+    /// Stops watching a descriptor.
+    fn remove(&self, fd: BorrowedFd<'a>) -> io::Result<()>;
+
+    /// Waits until one thing is ready or patience runs out.
+    async fn wait_one(&mut self, patience: Option<Duration>) -> io::Result<Option<Ready>>;
+}
+
+/// The thread sleeps: a wait is over when it returns.
+impl<'a> Place<'a> for Poller {
+    fn add(&self, fd: BorrowedFd<'a>, token: u64, interest: Interest) -> io::Result<()> {
+        Self::add(self, fd, token, interest)
+    }
+
+    fn remove(&self, fd: BorrowedFd<'a>) -> io::Result<()> {
+        Self::remove(self, fd)
+    }
+
+    async fn wait_one(&mut self, patience: Option<Duration>) -> io::Result<Option<Ready>> {
+        Self::wait_one(self, patience)
+    }
+}
+
+/// The thread does meanwhile what its runtime has.
+#[cfg(feature = "tokio")]
+impl<'a> Place<'a> for RuntimePoller<'a> {
+    fn add(&self, fd: BorrowedFd<'a>, token: u64, interest: Interest) -> io::Result<()> {
+        Self::add(self, fd, token, interest)
+    }
+
+    fn remove(&self, fd: BorrowedFd<'a>) -> io::Result<()> {
+        Self::remove(self, fd)
+    }
+
+    async fn wait_one(&mut self, patience: Option<Duration>) -> io::Result<Option<Ready>> {
+        Self::wait_one(self, patience).await
+    }
+}
+
 /// One thread's place among those who wait.
-pub(crate) struct Waiter {
-    poller: Poller,
+pub(crate) struct Waiter<P = Poller> {
+    place: P,
     interest: Interest,
     rotates: bool,
 }
 
 impl Waiter {
-    /// Takes a place in this mode; `rank` numbers all threads of a pool from the lowest slot on.
-    pub(crate) fn new(mode: Notification, rank: usize) -> io::Result<Self> {
-        Self::of_many(mode, rank, 1)
-    }
-
-    /// Takes a place likewise, to hear of as many as this at once ([`Waiter::wait_for_all`]).
+    /// Takes a place in this mode, to hear of as many as this at once ([`Waiter::wait_for_all`]).
     pub(crate) fn of_many(mode: Notification, rank: usize, batch: usize) -> io::Result<Self> {
-        let rotates = mode == Notification::Turn;
-        Ok(Self { poller: Poller::new(batch)?, interest: mode.interest(rank), rotates })
-    }
-
-    /// Starts waiting for requests.
-    pub(crate) fn join(&self, listeners: &[impl AsFd]) -> io::Result<()> {
-        listeners
-            .iter()
-            .enumerate()
-            .try_for_each(|(i, listener)| self.poller.add(listener, i as u64, self.interest))
-    }
-
-    /// Stops waiting for requests; requests wake others.
-    pub(crate) fn step_out(&self, listeners: &[impl AsFd]) -> io::Result<()> {
-        listeners.iter().try_for_each(|listener| self.poller.remove(listener))
-    }
-
-    /// Wakes for this descriptor as well.
-    pub(crate) fn also(&self, fd: impl AsFd, number: u64) -> io::Result<()> {
-        self.poller.add(fd, MESSAGES | number, Interest::Read)
-    }
-
-    /// Wakes for this descriptor as well, if nobody else does.
-    pub(crate) fn also_alone(&self, fd: impl AsFd, number: u64) -> io::Result<()> {
-        self.poller.add(fd, MESSAGES | number, Interest::ReadAlone)
+        Ok(Self::new(Poller::new(batch)?, mode, rank))
     }
 
     /// Wakes as well whenever this descriptor may have become readable or writable.
     pub(crate) fn also_for_changes(&self, fd: impl AsFd, number: u64) -> io::Result<()> {
-        self.poller.add(fd, MESSAGES | number, Interest::Changes)
+        self.place.add(fd, MESSAGES | number, Interest::Changes)
+    }
+
+    /// Waits until something happens or `patience` runs out, and returns all that has happened:
+    /// nothing where patience ran out.
+    pub(crate) fn wait_for_all(&mut self, patience: Option<Duration>) -> io::Result<Vec<Wake>> {
+        Ok(self.place.wait(patience)?.into_iter().map(Wake::from).collect())
+    }
+}
+
+impl<P> Waiter<P> {
+    /// Takes a place in this mode; `rank` numbers all threads of a pool from the lowest slot on.
+    pub(crate) fn new(place: P, mode: Notification, rank: usize) -> Self {
+        let rotates = mode == Notification::Turn;
+        Self { place, interest: mode.interest(rank), rotates }
+    }
+
+    /// Starts waiting for requests.
+    pub(crate) fn join<'a>(&self, listeners: &'a [impl AsFd]) -> io::Result<()>
+    where
+        P: Place<'a>,
+    {
+        listeners
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, listener)| self.place.add(listener.as_fd(), i as u64, self.interest))
+    }
+
+    /// Stops waiting for requests; requests wake others.
+    pub(crate) fn step_out<'a>(&self, listeners: &'a [impl AsFd]) -> io::Result<()>
+    where
+        P: Place<'a>,
+    {
+        listeners.iter().try_for_each(|listener| self.place.remove(listener.as_fd()))
+    }
+
+    /// Wakes for this descriptor as well.
+    pub(crate) fn also<'a>(&self, fd: &'a impl AsFd, number: u64) -> io::Result<()>
+    where
+        P: Place<'a>,
+    {
+        self.place.add(fd.as_fd(), MESSAGES | number, Interest::Read)
+    }
+
+    /// Wakes for this descriptor as well, if nobody else does.
+    pub(crate) fn also_alone<'a>(&self, fd: &'a impl AsFd, number: u64) -> io::Result<()>
+    where
+        P: Place<'a>,
+    {
+        self.place.add(fd.as_fd(), MESSAGES | number, Interest::ReadAlone)
     }
 
     /// Does not wake for this descriptor any more.
-    pub(crate) fn not_any_more(&self, fd: impl AsFd) -> io::Result<()> {
-        self.poller.remove(fd)
+    pub(crate) fn not_any_more<'a>(&self, fd: &'a impl AsFd) -> io::Result<()>
+    where
+        P: Place<'a>,
+    {
+        self.place.remove(fd.as_fd())
     }
 
     /// Waits until something happens or `patience` runs out; `None` waits for ever.
-    pub(crate) fn wait(&mut self, patience: Option<Duration>) -> io::Result<Wake> {
-        Ok(self.poller.wait_one(patience)?.map_or(Wake::Nothing, Wake::from))
-    }
-
-    /// Waits likewise, and returns all that has happened: nothing where patience ran out.
-    pub(crate) fn wait_for_all(&mut self, patience: Option<Duration>) -> io::Result<Vec<Wake>> {
-        Ok(self.poller.wait(patience)?.into_iter().map(Wake::from).collect())
+    pub(crate) async fn wait<'a>(&mut self, patience: Option<Duration>) -> io::Result<Wake>
+    where
+        P: Place<'a>,
+    {
+        Ok(self.place.wait_one(patience).await?.map_or(Wake::Nothing, Wake::from))
     }
 
     /// Goes to the end of the line after a win, where the mode rotates.
     ///
     /// The kernel wakes exclusive waiters in the order in which they registered.
-    pub(crate) fn after_win(&self, listeners: &[impl AsFd]) -> io::Result<()> {
+    pub(crate) fn after_win<'a>(&self, listeners: &'a [impl AsFd]) -> io::Result<()>
+    where
+        P: Place<'a>,
+    {
         if self.rotates {
             self.step_out(listeners)?;
             self.join(listeners)?;

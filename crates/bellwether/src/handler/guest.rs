@@ -1,12 +1,12 @@
-//! A connection's stay with a pair of gate and runtime, and its one request where it has just one.
+//! A connection's stay with a runtime, and its one request where it has just one.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::connection::Connection;
-use super::gate::Room;
 use super::requests::{Requests, Unfinished};
+use super::room::Room;
 use crate::sys::clock;
 
 /// A connection on its way from the gate to the runtime.

@@ -1,17 +1,21 @@
 //! What runs in a handler process: wait, accept, serve, mark.
 //!
 //! The spawner gives each handler a [`post::Post`]: its seat, the listeners, its pages and a
-//! channel to the spawner. Blocking handlers race in [`race`], one racer a thread; asynchronous
-//! ones race in [`gate`], a thread that accepts and hands over to a runtime. Both read the
-//! answer of `accept` through [`refusal`], judge by its [`lateness`] whether a connection is to be
-//! served, keep a [`deadline`] for each of their [`requests`] where there are any, and end with a
-//! [`Departure`], which is the exit status. Without a spawner they have [`patience`] for a while,
-//! and end by their [`last_will`]. A program has a [`warden`], and at the worst a [`relay`].
+//! channel to the spawner. Its threads race for connections ([`race`]): [`serial`] ones serve each
+//! themselves, [`concurrent`] ones have a runtime for a [`room`], of which a [`gate`] says who
+//! comes in. All read the answer of `accept` through [`refusal`], judge by its [`lateness`] whether
+//! a connection is to be served, keep a [`deadline`] for each of their [`requests`] where there are
+//! any, and end with a [`Departure`], which is the exit status. Without a spawner they have
+//! [`patience`] for a while, and end by their [`last_will`]. A program has a [`warden`], and at
+//! the worst a [`relay`].
 
+mod at_once;
+#[cfg(feature = "tokio")]
+pub(crate) mod concurrent;
 mod connection;
 mod deadline;
 #[cfg(feature = "tokio")]
-pub(crate) mod gate;
+mod gate;
 #[cfg(feature = "tokio")]
 mod guest;
 pub(crate) mod last_will;
@@ -20,11 +24,16 @@ mod lateness;
 mod parting;
 mod patience;
 pub(crate) mod post;
-pub(crate) mod race;
+mod race;
 pub(crate) mod refusal;
 mod relay;
 pub(crate) mod requests;
+#[cfg(feature = "tokio")]
+mod room;
+pub(crate) mod serial;
 mod share;
+#[cfg(feature = "tokio")]
+mod shift;
 #[cfg(feature = "tokio")]
 mod stream;
 pub(crate) mod warden;
@@ -32,11 +41,13 @@ pub(crate) mod warden;
 pub use connection::Connection;
 pub use deadline::Deadline;
 pub(crate) use deadline::Deadlines;
-#[cfg(feature = "tokio")]
-pub use gate::Shift;
 #[cfg(feature = "http")]
 pub(crate) use parting::Parting;
 pub use post::Seat;
+#[cfg(feature = "tokio")]
+pub(crate) use room::Terms;
+#[cfg(feature = "tokio")]
+pub use shift::Shift;
 #[cfg(feature = "tokio")]
 pub use stream::Stream;
 

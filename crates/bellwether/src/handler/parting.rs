@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::gate::Room;
+use super::room::Room;
 use crate::sys::clock;
 
 /// From one connection that is sent on to the next.

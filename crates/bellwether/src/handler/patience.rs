@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::post::{Order, Post};
-use crate::notification::Waiter;
+use crate::notification::{Place, Waiter};
 use crate::sys::{clock, parent};
 
 /// Whether, and until when, a thread goes on accepting.
@@ -20,7 +20,10 @@ impl Patience {
     ///
     /// When the spawner has died, its handlers serve on for the orphan grace, so that no client
     /// notices while a successor starts.
-    pub(crate) fn after_hang_up(post: &Post, waiter: &Waiter) -> Result<Self, Order> {
+    pub(crate) fn after_hang_up<'a, P: Place<'a>>(
+        post: &'a Post,
+        waiter: &Waiter<P>,
+    ) -> Result<Self, Order> {
         let order = post.order_at_the_end();
         if order != Order::Serve {
             return Err(order);

@@ -12,7 +12,7 @@ use rustix::process::Pid;
 use super::{Deadlines, Departure};
 use crate::address::Listener;
 use crate::error::BoxError;
-use crate::notification::{Notification, Waiter};
+use crate::notification::{Notification, Place, Waiter};
 use crate::program::evidence::Evidence;
 use crate::scoreboard::bell::Bell;
 use crate::scoreboard::control::ControlView;
@@ -185,22 +185,26 @@ impl Post {
         let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Both);
     }
 
-    /// Takes this thread's place among those who wait.
-    pub(crate) fn waiter(&self, thread: usize) -> io::Result<Waiter> {
-        let waiter = Waiter::new(self.notification, self.seat(thread).rank())?;
+    /// Takes a thread's place among those who wait.
+    pub(crate) fn waiter<'a, P: Place<'a>>(
+        &'a self,
+        thread: usize,
+        place: P,
+    ) -> io::Result<Waiter<P>> {
+        let waiter = Waiter::new(place, self.notification, self.seat(thread).rank());
         waiter.also(&self.channel, CHANNEL)?;
         self.join(&waiter)?;
         Ok(waiter)
     }
 
     /// Starts waiting for requests, and for a sibling's word that some wait.
-    pub(crate) fn join(&self, waiter: &Waiter) -> io::Result<()> {
+    pub(crate) fn join<'a, P: Place<'a>>(&'a self, waiter: &Waiter<P>) -> io::Result<()> {
         waiter.join(&self.listeners)?;
         waiter.also_alone(self.bell.rope(), ROPE)
     }
 
     /// Leaves the requests to others, and tells one of them if some wait.
-    pub(crate) fn step_out(&self, waiter: &Waiter) -> io::Result<()> {
+    pub(crate) fn step_out<'a, P: Place<'a>>(&'a self, waiter: &Waiter<P>) -> io::Result<()> {
         waiter.step_out(&self.listeners)?;
         waiter.not_any_more(self.bell.rope())?;
         self.pass_on();

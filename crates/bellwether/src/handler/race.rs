@@ -1,44 +1,22 @@
-//! Blocking handlers: each thread waits, races and serves on its own.
+//! One thread's part in the race: waits at its place, accepts, stays out when it should.
+//!
+//! Blocking handlers and both kinds of gates race alike; only how they wait differs ([`Place`]).
 
 use std::cell::Cell;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::net::SocketFlags;
 
+use super::Departure;
 use super::connection::{Accepted, Connection};
 use super::patience::Patience;
 use super::post::{CHANNEL, Order, Post, ROPE};
 use super::refusal::{OncePerSecond, Pauses, Refusal};
-use super::requests::Requests;
-use super::{Departure, Handler};
 use crate::buffer::Buffer;
-use crate::notification::{Waiter, Wake};
+use crate::notification::{Place, Waiter, Wake};
 use crate::scoreboard::telemetry::Line;
 use crate::sys::clock;
-
-/// Serves with all threads of this handler until it is time to leave.
-pub(crate) fn live<H: Handler>(handler: &H, post: &Post) -> Departure {
-    // A handler may be sent to another thread, but not shared between threads.
-    let clones: Vec<_> = std::iter::repeat_with(|| Mutex::new(Some(handler.clone())))
-        .take(post.seat.threads)
-        .collect();
-    super::together(post, |thread| {
-        let clone = clones.get(thread).and_then(|clone| clone.lock().ok()?.take());
-        clone.map_or(Departure::Broken, |clone| one_thread(clone, post, thread))
-    })
-}
-
-fn one_thread<H: Handler>(mut handler: H, post: &Post, thread: usize) -> Departure {
-    let pristine = handler.clone();
-    let started = handler.start(&post.seat(thread));
-    match started.and_then(|()| Ok(Racer::new(post, thread)?)) {
-        Ok(racer) => racer.serving().race(&mut handler, &pristine),
-        Err(error) => post.not_started(&error),
-    }
-}
 
 /// What one wake-up came to.
 pub(crate) enum Outcome {
@@ -89,41 +67,42 @@ const fn hint(errno: rustix::io::Errno) -> &'static str {
 }
 
 /// One thread's part in the race.
-pub(crate) struct Racer<'a> {
+pub(crate) struct Racer<'a, P> {
     pub(crate) post: &'a Post,
-    pub(crate) waiter: Waiter,
+    pub(crate) waiter: Waiter<P>,
     pub(crate) line: Line<'a>,
     /// Whether the thread counts as one that waits.
     is_free: Cell<bool>,
-    thread: usize,
+    /// Whether requests wake it.
+    is_in: bool,
     patience: Patience,
     pauses: Pauses,
     losses_in_a_row: u32,
     flags: SocketFlags,
-    /// The requests that this thread itself serves, where they have deadlines.
-    requests: Option<Arc<Requests>>,
 }
 
-impl<'a> Racer<'a> {
+impl<'a, P: Place<'a>> Racer<'a, P> {
     /// Takes a place among those who wait; accepted connections will block.
-    pub(crate) fn new(post: &'a Post, thread: usize) -> io::Result<Self> {
-        let line = post.telemetry.line(thread);
-        let waiter = post.waiter(thread)?;
-        let racer = Self {
+    ///
+    /// From now on it is woken for requests, so it must soon be [ready](Self::ready) to take them.
+    pub(crate) fn new(post: &'a Post, thread: usize, place: P) -> io::Result<Self> {
+        Ok(Self {
             post,
-            waiter,
-            line,
+            waiter: post.waiter(thread, place)?,
+            line: post.telemetry.line(thread),
             is_free: Cell::new(false),
-            thread,
+            is_in: true,
             patience: Patience::Unbounded,
             pauses: Pauses::default(),
             losses_in_a_row: 0,
             flags: SocketFlags::empty(),
-            requests: None,
-        };
-        racer.free();
-        post.ready();
-        Ok(racer)
+        })
+    }
+
+    /// Says that the thread waits for requests, for the first time.
+    pub(crate) fn ready(&self) {
+        self.free();
+        self.post.ready();
     }
 
     /// The thread waits for requests from now on.
@@ -139,63 +118,33 @@ impl<'a> Racer<'a> {
         self.take_at(clock::now());
     }
 
-    fn take_at(&self, now: Duration) {
+    /// The same, where it is known what time it is.
+    pub(crate) fn take_at(&self, now: Duration) {
         self.line.busy(now);
         if self.is_free.replace(false) && self.post.control.is_elastic() {
             self.post.bell.taken();
         }
     }
 
-    /// Lets this thread serve what it wins.
-    fn serving(mut self) -> Self {
-        self.requests = Requests::of_thread(self.post, self.thread, false);
-        self
-    }
-
     /// Lets accepted connections not block.
     #[cfg(feature = "tokio")]
-    pub(crate) fn nonblocking(mut self) -> Self {
+    pub(crate) const fn nonblocking(mut self) -> Self {
         self.flags = SocketFlags::NONBLOCK;
         self
     }
 
-    fn race<H: Handler>(&mut self, handler: &mut H, pristine: &H) -> Departure {
-        let stop = loop {
-            let served = match self.next(None) {
-                Ok(Outcome::Won(connection)) if self.sheds(&connection) => {
-                    self.shed(handler, pristine, connection)
-                }
-                Ok(Outcome::Won(connection)) => self.serve(handler, pristine, connection),
-                other => other.map(drop),
-            };
-            if let Err(stop) = served {
-                break stop;
-            }
-        };
-        self.take();
-        match stop {
-            Stop::Order(order) => self.empty_buffers(order, |racer, connection| {
-                racer.serve(handler, pristine, connection)
-            }),
-            Stop::Depart(departure) => {
-                self.post.break_up();
-                departure
-            }
-        }
-    }
-
     /// Waits once, at most `limit`, and tries for what it was woken for.
-    pub(crate) fn next(&mut self, limit: Option<Duration>) -> Result<Outcome, Stop> {
-        match self.waiter.wait(self.bounded(limit)?)? {
+    pub(crate) async fn next(&mut self, limit: Option<Duration>) -> Result<Outcome, Stop> {
+        match self.waiter.wait(self.bounded(limit)?).await? {
             Wake::Nothing => Ok(Outcome::Nothing),
-            Wake::Request(listener) => self.attempt(listener),
+            Wake::Request(listener) => self.attempt(listener).await,
             Wake::Message { number: CHANNEL, gone } => {
                 self.hear_spawner(gone)?;
-                if gone { Ok(Outcome::Nothing) } else { self.look_everywhere() }
+                if gone { Ok(Outcome::Nothing) } else { self.look_everywhere().await }
             }
             Wake::Message { number: ROPE, .. } => {
                 self.post.bell.heard();
-                self.look_everywhere()
+                self.look_everywhere().await
             }
             Wake::Message { .. } => Ok(Outcome::Message),
         }
@@ -204,9 +153,9 @@ impl<'a> Racer<'a> {
     /// Somebody thinks that something was overlooked: look into each buffer.
     ///
     /// One connection is taken; if there are more, another is woken for them.
-    fn look_everywhere(&mut self) -> Result<Outcome, Stop> {
+    async fn look_everywhere(&mut self) -> Result<Outcome, Stop> {
         for listener in 0..self.post.listeners.len() {
-            if let Outcome::Won(connection) = self.attempt(listener)? {
+            if let Outcome::Won(connection) = self.attempt(listener).await? {
                 self.post.pass_on();
                 return Ok(Outcome::Won(connection));
             }
@@ -215,7 +164,7 @@ impl<'a> Racer<'a> {
     }
 
     /// Tries once to take a connection out of a listener's buffer.
-    fn attempt(&mut self, listener: usize) -> Result<Outcome, Stop> {
+    async fn attempt(&mut self, listener: usize) -> Result<Outcome, Stop> {
         self.line.woke();
         match self.accept(listener) {
             Ok(Accepted::Won(connection)) => {
@@ -223,24 +172,26 @@ impl<'a> Racer<'a> {
                 self.losses_in_a_row = 0;
                 self.line.won(connection.waited());
                 self.note_lateness(&connection);
-                self.waiter.after_win(&self.post.listeners)?;
+                if self.is_in {
+                    self.waiter.after_win(&self.post.listeners)?;
+                }
                 Ok(Outcome::Won(connection))
             }
-            Ok(Accepted::Lost) => self.lost(listener),
-            Err(errno) => self.refused(listener, errno),
+            Ok(Accepted::Lost) => self.lost(listener).await,
+            Err(errno) => self.refused(listener, errno).await,
         }
     }
 
     /// Losing is ordinary; losing again and again may mean that there is nothing to win.
     ///
     /// A Unix listener that was shut down wakes for ever and always has "nothing pending".
-    fn lost(&mut self, listener: usize) -> Result<Outcome, Stop> {
+    async fn lost(&mut self, listener: usize) -> Result<Outcome, Stop> {
         self.line.lost();
         self.losses_in_a_row += 1;
         if self.losses_in_a_row.is_multiple_of(SUSPICIOUS)
             && self.post.listeners.get(listener).is_some_and(|listener| listener.is_shut_down())
         {
-            return self.refused(listener, rustix::io::Errno::INVAL);
+            return self.refused(listener, rustix::io::Errno::INVAL).await;
         }
         Ok(Outcome::Lost)
     }
@@ -254,7 +205,11 @@ impl<'a> Racer<'a> {
         }
     }
 
-    fn refused(&mut self, listener: usize, errno: rustix::io::Errno) -> Result<Outcome, Stop> {
+    async fn refused(
+        &mut self,
+        listener: usize,
+        errno: rustix::io::Errno,
+    ) -> Result<Outcome, Stop> {
         let refusal = Refusal::of(errno);
         self.line.accept_failed();
         let pause = self.pauses.after(refusal);
@@ -276,20 +231,30 @@ impl<'a> Racer<'a> {
             }
             // Not idle: it need not be asked to look into the buffer.
             self.take();
-            self.stay_out(Some(pause))?;
+            self.stay_out(Some(pause)).await?;
             self.free();
         }
         Ok(Outcome::Nothing)
     }
 
     /// Leaves the requests to others until something else happens, at most for `pause`.
-    pub(crate) fn stay_out(&mut self, pause: Option<Duration>) -> Result<(), Stop> {
-        self.post.step_out(&self.waiter)?;
-        let heard = self.waiter.wait(self.bounded(pause)?)?;
+    pub(crate) async fn stay_out(&mut self, pause: Option<Duration>) -> Result<(), Stop> {
+        let was_in = self.is_in;
+        self.step_out()?;
+        let heard = self.waiter.wait(self.bounded(pause)?).await?;
         if let Wake::Message { number: CHANNEL, gone } = heard {
             self.hear_spawner(gone)?;
         }
-        Ok(self.post.join(&self.waiter)?)
+        if was_in {
+            self.post.join(&self.waiter)?;
+            self.is_in = true;
+        }
+        Ok(())
+    }
+
+    /// Leaves the requests to others, and passes on a wake that it may have been given.
+    fn step_out(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.is_in) { self.post.step_out(&self.waiter) } else { Ok(()) }
     }
 
     /// Tells whether a connection just won is to be sent away.
@@ -323,79 +288,20 @@ impl<'a> Racer<'a> {
         })
     }
 
-    fn serve<H: Handler>(
-        &self,
-        handler: &mut H,
-        pristine: &H,
-        connection: Connection,
-    ) -> Result<(), Stop> {
-        let begun = clock::now();
-        let served = self.attend(begun, connection, |connection| handler.handle(connection));
-        self.line.served(clock::now().saturating_sub(begun));
-        self.line.requested();
-        self.ended(served, handler, pristine)
-    }
-
-    /// Sends a connection away, as the handler does that.
-    fn shed<H: Handler>(
-        &self,
-        handler: &mut H,
-        pristine: &H,
-        connection: Connection,
-    ) -> Result<(), Stop> {
-        self.line.shed();
-        let sent = self.attend(clock::now(), connection, |connection| handler.shed(connection));
-        self.ended(sent, handler, pristine)
-    }
-
-    /// Lets the user's code have a connection; `false`: it panicked.
-    fn attend(
-        &self,
-        begun: Duration,
-        connection: Connection,
-        how: impl FnOnce(Connection),
-    ) -> bool {
-        self.take_at(begun);
-        let request = self.requests.as_ref().map(|it| it.begin(connection.waited()));
-        let connection = match &request {
-            Some(request) => connection.until(request.deadline()),
-            None => connection,
-        };
-        catch_unwind(AssertUnwindSafe(|| how(connection))).is_ok()
-    }
-
-    /// Counts the end of a connection.
-    fn ended<H: Handler>(&self, well: bool, handler: &mut H, pristine: &H) -> Result<(), Stop> {
-        if well {
-            self.line.completed();
-        } else {
-            self.line.aborted();
-            self.replace(handler, pristine)?;
-        }
-        self.free();
-        Ok(())
-    }
-
-    /// A panic may have left the handler half changed: go on with a fresh one.
-    fn replace<H: Handler>(&self, handler: &mut H, pristine: &H) -> Result<(), Stop> {
-        tracing::error!(slot = self.post.seat.slot, "a request panicked; its connection is closed");
-        *handler = pristine.clone();
-        let started = handler.start(&self.post.seat(self.thread));
-        started.map_err(|error| Stop::Depart(self.post.not_started(&error)))
-    }
-
     /// Takes what still waits in the buffers, as far as the order goes, so that nothing is lost when
     /// an address closes.
-    pub(crate) fn empty_buffers(
+    ///
+    /// Nothing wakes it for requests any more: it may have been woken for one and told to leave
+    /// before it took it, and until its connections have ended it is to take no wake of others.
+    pub(crate) async fn empty_buffers(
         &mut self,
         order: Order,
-        mut serve: impl FnMut(&mut Self, Connection) -> Result<(), Stop>,
+        mut serve: impl AsyncFnMut(&mut Self, Connection) -> Result<(), Stop>,
     ) -> Departure {
         // The order has been heard; from here on only pauses are waited for.
         let _ = self.waiter.not_any_more(&self.post.channel);
+        let _ = self.step_out();
         if matches!(order, Order::Serve | Order::Leave) {
-            // It may have been woken for a request, and told to leave before it took it.
-            let _ = self.post.step_out(&self.waiter);
             return Departure::Done;
         }
         for (i, listener) in self.post.listeners.iter().enumerate() {
@@ -406,8 +312,8 @@ impl<'a> Racer<'a> {
                 _ => listener.backlog().unwrap_or(0),
             };
             for _ in 0..most {
-                let served = match self.attempt(i) {
-                    Ok(Outcome::Won(connection)) => serve(self, connection),
+                let served = match self.attempt(i).await {
+                    Ok(Outcome::Won(connection)) => serve(self, connection).await,
                     Ok(Outcome::Lost) => break,
                     // That one failed on its way; the next may not.
                     other => other.map(drop),

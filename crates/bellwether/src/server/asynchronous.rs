@@ -33,11 +33,11 @@ impl Asynchronous {
 impl Builder {
     /// Sets how many threads the runtime behind each gate has, 1 to 1024; default 1.
     ///
-    /// With 1 it is tokio's current-thread runtime: what a connection needs is touched by one
-    /// thread alone, and more processors are used by more handlers. More make it tokio's
-    /// multi-thread runtime: right where few connections need many processors, or where what they
-    /// share is too large for one copy a process. Behind each of [`threads`](Self::threads) is one
-    /// such runtime, so that is best left at 1 then.
+    /// With 1 it is tokio's current-thread runtime: one thread alone accepts a connection and touches
+    /// what it needs, and more processors are used by more handlers. More make it tokio's
+    /// multi-thread runtime, beside which another thread accepts: right where few connections need
+    /// many processors, or where what they share is too large for one copy a process. Behind each
+    /// of [`threads`](Self::threads) is one such runtime, so that is best left at 1 then.
     #[must_use]
     pub const fn runtime_threads(mut self, threads: usize) -> Self {
         self.asynchronous.runtime_threads = threads;

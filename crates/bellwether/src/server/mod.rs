@@ -31,8 +31,8 @@ use crate::address::Listener;
 use crate::balance::Rule;
 use crate::error::{BoxError, Error, Result};
 #[cfg(feature = "tokio")]
-use crate::handler::{Connection, Shift, gate, gate::Terms};
-use crate::handler::{Handler, Manner, race, warden};
+use crate::handler::{Connection, Shift, Terms, concurrent};
+use crate::handler::{Handler, Manner, serial, warden};
 use crate::notification::Notification;
 use crate::pool::template::Body;
 use crate::program::Program;
@@ -213,7 +213,7 @@ impl Server {
             Manner::Serial,
             Box::new(move || {
                 let handler = load()?;
-                let body: Body = Box::new(move |post| race::live(&handler, &post));
+                let body: Body = Box::new(move |post| serial::live(&handler, &post));
                 Ok(body)
             }),
         )
@@ -338,7 +338,7 @@ impl Server {
             Box::new(move || {
                 let start = load()?;
                 let body: Body =
-                    Box::new(move |post| gate::live(&start, &std::sync::Arc::new(post), terms));
+                    Box::new(move |post| concurrent::live(&start, &post.into(), terms));
                 Ok(body)
             }),
         )

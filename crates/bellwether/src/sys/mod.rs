@@ -15,6 +15,8 @@ pub(crate) mod parent;
 pub(crate) mod peer;
 pub(crate) mod poller;
 pub(crate) mod process;
+#[cfg(feature = "tokio")]
+pub(crate) mod runtime_poller;
 pub(crate) mod seccomp;
 pub(crate) mod secret;
 pub(crate) mod signal;

@@ -25,7 +25,7 @@ pub(crate) enum Interest {
 }
 
 impl Interest {
-    const fn flags(self) -> EventFlags {
+    pub(super) const fn flags(self) -> EventFlags {
         match self {
             Self::Read => EventFlags::IN.union(EventFlags::RDHUP),
             // EPOLLRDHUP is not allowed beside EPOLLEXCLUSIVE (epoll_ctl(2)).

@@ -14,6 +14,11 @@ pub fn descriptors(pid: Pid) -> usize {
         .count()
 }
 
+/// Threads that live.
+pub fn number_of_threads(pid: Pid) -> usize {
+    threads(pid).len()
+}
+
 /// Memory that would be free again if this process alone ended, in KiB.
 pub fn private_kib(pid: Pid) -> u64 {
     let rollup = read(pid, "smaps_rollup");

@@ -1,7 +1,8 @@
 //! An asynchronous pool whose handlers do what the client says; for tests.
 //!
 //! `gate ADDRESS LIMIT [handlers=N] [threads=N] [notification=MODE] [soft=MS] [grace=MS]
-//! [orphan=MS] [shed=on] [runtime=N] [start=fail] [early=panic]`.
+//! [orphan=MS] [shed=on] [runtime=N] [start=fail|halt] [early=panic]`; with `start=halt` only slot 0
+//! ever starts.
 
 use std::io::Write;
 use std::sync::Barrier;
@@ -67,8 +68,12 @@ fn run() -> Result<(), Error> {
     let words: Vec<String> = words.collect();
     let early = words.iter().any(|word| word == "early=panic");
     let fails = words.iter().any(|word| word == "start=fail");
+    let halts = words.iter().any(|word| word == "start=halt");
     let builder = words.iter().fold(Server::builder().listen(address), |b, word| set(b, word));
-    builder.open()?.run_async(limit, move |_: Shift| async move {
+    builder.open()?.run_async(limit, move |shift: Shift| async move {
+        if halts && shift.seat().slot() > 0 {
+            std::future::pending::<()>().await;
+        }
         let handle = move |connection| {
             assert!(!early, "as told, before the first await");
             serve(connection)
