@@ -221,9 +221,12 @@ fn why(f: &mut fmt::Formatter<'_>, pool: &PoolStatus) -> fmt::Result {
 }
 
 fn wait(f: &mut fmt::Formatter<'_>, waits: &Waits) -> fmt::Result {
-    match (waits.percentile_ms(0.50), waits.percentile_ms(0.99)) {
-        (Some(p50), Some(p99)) => {
-            writeln!(f, "waits       half under {p50} ms, 99 of 100 under {p99} ms, in the buffer")
+    match [0.50, 0.99, 0.999].map(|share| waits.percentile_ms(share)) {
+        [Some(p50), Some(p99), Some(p999)] => {
+            writeln!(
+                f,
+                "waits       half under {p50} ms, 99 % under {p99} ms, 99.9 % under {p999} ms"
+            )
         }
         _ => writeln!(f, "waits       none measured yet"),
     }

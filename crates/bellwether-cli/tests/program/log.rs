@@ -55,7 +55,7 @@ fn read_all(mut pipe: PipeReader) -> String {
 }
 
 /// Writes until nothing fits any more.
-fn fill(pipe: &mut PipeWriter) {
+pub(crate) fn fill(pipe: &mut PipeWriter) {
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
     let flags = fcntl_getfl(&*pipe).unwrap();
     fcntl_setfl(&*pipe, flags | OFlags::NONBLOCK).unwrap();

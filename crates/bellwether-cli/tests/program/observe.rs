@@ -5,6 +5,8 @@
 mod browser;
 #[path = "observe/companion.rs"]
 mod companion;
+#[path = "observe/distress.rs"]
+mod distress;
 #[path = "observe/prometheus.rs"]
 mod prometheus;
 
