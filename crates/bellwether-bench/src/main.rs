@@ -19,6 +19,8 @@ mod document;
 mod elastic_server;
 mod executable;
 mod figure;
+mod hello;
+mod http;
 mod journal;
 mod leash;
 mod load;
@@ -42,6 +44,8 @@ mod spawn;
 mod step;
 mod table;
 mod traced;
+mod turns;
+mod wrk;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -61,6 +65,9 @@ enum Suite {
     Spawn(spawn::Options),
     /// What a program costs more under `bellwether run`: the same alone, and in a pool of one
     Program(program::Options),
+    /// The same small reply, and files, over HTTP: bellwether beside nginx, haproxy, lighttpd, h2o,
+    /// hyper and axum
+    Http(http::Options),
     /// What a client notices of a thousand others who take their time
     Slow(slow::Options),
     /// Ten times the load from one moment to the next: bellwether beside Apache and php-fpm,
@@ -77,6 +84,8 @@ enum Suite {
     /// `demand` beside the rules of others, in the simulator: the tables of docs/scaling.md
     Scaling(scaling::Options),
     #[command(hide = true)]
+    HttpServer(http::ServerOptions),
+    #[command(hide = true)]
     ElasticServer(elastic_server::Options),
     #[command(hide = true)]
     Leashed(leash::Options),
@@ -91,6 +100,7 @@ fn main() -> Result<()> {
         Suite::Accept(options) => accept::run(&options),
         Suite::Spawn(options) => spawn::run(&options),
         Suite::Program(options) => program::run(&options),
+        Suite::Http(options) => http::run(&options),
         Suite::Slow(options) => slow::run(&options),
         Suite::Step(options) => step::run(&options),
         Suite::Overload(options) => overload::run(&options),
@@ -98,6 +108,7 @@ fn main() -> Result<()> {
         Suite::Quiet(options) => quiet::run(&options),
         Suite::Predict(options) => predict::run(&options),
         Suite::Scaling(options) => scaling::run(&options),
+        Suite::HttpServer(options) => http::serve(&options),
         Suite::ElasticServer(options) => elastic_server::run(&options),
         Suite::Leashed(options) => leash::run(&options),
         Suite::RawLoop(options) => raw_loop::run(&options),

@@ -14,6 +14,11 @@ pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
+/// The processor time of all these processes so far.
+pub(crate) fn cpu_time_of(processes: &[u32]) -> Result<Duration> {
+    processes.iter().map(|&pid| cpu_time(pid)).sum()
+}
+
 /// The context switches of all threads so far: those that waited and those that were interrupted.
 pub(crate) fn switches(pid: u32) -> Result<u64> {
     sum_over_threads(pid, "status", |text| {

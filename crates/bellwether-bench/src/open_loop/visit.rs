@@ -102,7 +102,7 @@ impl Visit {
     }
 
     fn judge(&mut self, now: Duration, target: &Target) -> Record {
-        let told = target.told(&self.answer);
+        let told = target.told(self.number, &self.answer);
         let outcome = match told.number {
             Some(number) if number == self.number => Outcome::Answered,
             _ if told.refused => Outcome::Refused,

@@ -1,14 +1,12 @@
 //! Suite `program`: what a program costs more when `bellwether run` keeps it, in a pool of one.
 //!
-//! `app` is what is run, `way` how it is started, `server` one that runs, `wrk` its clients. All ways
-//! of one program stand side by side and are measured in turn, so that whatever slows the machine
+//! `app` is what is run, `way` how it is started, `server` one that runs. All ways of one program stand side by side and are measured in turn, so that whatever slows the machine
 //! slows all; a ratio is that of one repetition. `report` says what came out.
 
 mod app;
 mod report;
 mod server;
 mod way;
-mod wrk;
 
 use std::path::PathBuf;
 
@@ -18,10 +16,11 @@ use clap::Args;
 use self::app::App;
 use self::server::{Sample, Server};
 use self::way::Way;
-use self::wrk::Load;
 use crate::condition::Condition;
 use crate::figure::Figure;
 use crate::machine::Machine;
+use crate::turns::order;
+use crate::wrk::{self, Load};
 use crate::{document, executable};
 
 #[derive(Args)]
@@ -115,15 +114,6 @@ impl Contest {
     }
 }
 
-/// Who follows whom: each comes first as often as the others, and before another as often as after.
-fn order(repetition: usize, count: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).map(|turn| (turn + repetition / 2) % count).collect();
-    if repetition % 2 == 1 {
-        order.reverse();
-    }
-    order
-}
-
 /// What was found.
 struct Findings {
     contests: Vec<Contest>,
@@ -200,20 +190,5 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             print!("{text}");
             Ok(())
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_order_favours_nobody() {
-        let orders: Vec<_> = (0..6).map(|repetition| order(repetition, 3)).collect();
-        let first = |way| orders.iter().filter(|order| order[0] == way).count();
-        assert_eq!([0, 1, 2].map(first), [2, 2, 2]);
-        let place = |order: &[usize], way| order.iter().position(|&it| it == way);
-        let before = |order: &&Vec<usize>| place(order, 0) < place(order, 1);
-        assert_eq!(orders.iter().filter(before).count(), 3);
     }
 }

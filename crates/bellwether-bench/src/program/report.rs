@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::wrk::Load;
 use super::{Contest, Entrant, Findings, Options, Sample};
 use crate::figure::{Figure, Goal, Verdict};
 use crate::load::CLIENTS;
 use crate::machine::Machine;
 use crate::table::Table;
+use crate::wrk::Load;
 
 /// For the ways in which nothing stands between client and program.
 const RATE_GOAL: Goal = Goal::AtLeast(0.98);

@@ -1,22 +1,20 @@
 //! A program that runs, alone or under bellwether, and what it does in a window of load.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddrV4, TcpStream};
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
 use super::app::App;
 use super::way::Way;
-use super::wrk::{Load, Tally};
 use crate::executable;
+use crate::hello;
 use crate::neighbours::Neighbours;
 use crate::our_server::NAME;
 use crate::process;
 use crate::site::daemon::{Daemon, folder, free_address};
+use crate::wrk::{Load, Tally};
 
-/// How long one answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// wrk takes whole seconds; all of the programs are fast by then.
 const WARM_UP: u64 = 1;
 
@@ -52,7 +50,7 @@ impl Server {
         }
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
         let mut daemon = Daemon::start(&command, folder)?;
-        daemon.wait_until(|| ask(address))?;
+        daemon.wait_until(|| hello::ask(address))?;
         Ok(Self { address, daemon })
     }
 
@@ -63,9 +61,9 @@ impl Server {
     pub(super) fn measure(&self, load: Load, seconds: u64) -> Result<Sample> {
         let root = self.daemon.master();
         let processes = process::tree(root)?;
-        let before = (Neighbours::look(root)?, cpu(&processes)?);
+        let before = (Neighbours::look(root)?, process::cpu_time_of(&processes)?);
         let tally = load.run(self.address, seconds, self.daemon.folder())?;
-        let after = (cpu(&processes)?, Neighbours::look(root)?);
+        let after = (process::cpu_time_of(&processes)?, Neighbours::look(root)?);
         let memory = processes.iter().map(|&pid| process::private_memory(pid));
         Sample::new(
             tally,
@@ -83,23 +81,6 @@ fn bellwether(address: SocketAddrV4, pass: &str) -> Result<Vec<String>> {
     let flags = ["run", "--listen", &listen, "--handlers", "1", "--pass", pass];
     let words = [&[&*program], &flags[..], &["--name", NAME, "--"]].concat();
     Ok(words.into_iter().map(Into::into).collect())
-}
-
-/// The processor time of all these so far.
-fn cpu(processes: &[u32]) -> Result<Duration> {
-    processes.iter().map(|&pid| process::cpu_time(pid)).sum()
-}
-
-/// Whether the server answers as it should.
-fn ask(address: SocketAddrV4) -> Result<()> {
-    let mut connection = TcpStream::connect(address)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
-    connection.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer)?;
-    let is_right = answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello, world\n");
-    ensure!(is_right, "odd answer: {answer}");
-    Ok(())
 }
 
 impl Sample {

@@ -25,7 +25,7 @@ end
 
 /// What each client does with its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Load {
+pub(crate) enum Load {
     /// Keeps it
     Kept,
     /// Asks once
@@ -34,32 +34,56 @@ pub(super) enum Load {
 
 /// What the clients saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) answered: u64,
-    pub(super) failed: u64,
-    pub(super) elapsed: Duration,
-    pub(super) p99: Duration,
+pub(crate) struct Tally {
+    pub(crate) answered: u64,
+    pub(crate) failed: u64,
+    pub(crate) elapsed: Duration,
+    pub(crate) p99: Duration,
 }
 
 /// Why there are no clients, if there are none.
-pub(super) fn missing(install: bool) -> Option<String> {
+pub(crate) fn missing(install: bool) -> Option<String> {
     WRK.missing(install)
 }
 
 impl Load {
-    pub(super) const ALL: [Self; 2] = [Self::Kept, Self::Short];
+    pub(crate) const ALL: [Self; 2] = [Self::Kept, Self::Short];
 
-    /// As many connections as in suite `accept`, from one thread; `folder` is for what wrk reads.
-    pub(super) fn run(self, address: SocketAddrV4, seconds: u64, folder: &Path) -> Result<Tally> {
+    /// As many connections as in suite `accept`, all of which ask for `/`.
+    pub(crate) fn run(self, address: SocketAddrV4, seconds: u64, folder: &Path) -> Result<Tally> {
+        let clients = Clients { load: self, connections: CLIENTS, path: "/" };
+        clients.run(address, seconds, folder)
+    }
+}
+
+/// Who comes, and what for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clients<'a> {
+    pub(crate) load: Load,
+    pub(crate) connections: usize,
+    pub(crate) path: &'a str,
+}
+
+impl Clients<'_> {
+    /// From one thread; `folder` is for what wrk reads.
+    pub(crate) fn run(self, address: SocketAddrV4, seconds: u64, folder: &Path) -> Result<Tally> {
         let script = folder.join("told.lua");
         fs::write(&script, SCRIPT)?;
         let mut wrk = this_program();
-        wrk.args(["leashed", "wrk", "--threads", "1", "--connections", &CLIENTS.to_string()]);
+        wrk.args([
+            "leashed",
+            "wrk",
+            "--threads",
+            "1",
+            "--connections",
+            &self.connections.to_string(),
+        ]);
         wrk.args(["--duration", &format!("{seconds}s"), "--script"]).arg(script);
-        if self == Self::Short {
+        if self.load == Load::Short {
             wrk.args(["--header", "Connection: close"]);
         }
-        let output = wrk.arg(format!("http://{address}/")).output().context("cannot run wrk")?;
+        let output =
+            wrk.arg(format!("http://{address}{}", self.path)).output().context("cannot run wrk")?;
         ensure!(output.status.success(), "wrk: {}", String::from_utf8_lossy(&output.stderr));
         let said = String::from_utf8_lossy(&output.stdout);
         Tally::read(&said).with_context(|| format!("wrk said: {said}"))
