@@ -27,6 +27,7 @@ mod load;
 mod machine;
 mod mode;
 mod neighbours;
+mod observe;
 mod open_loop;
 mod our_server;
 mod overload;
@@ -70,6 +71,8 @@ enum Suite {
     Http(http::Options),
     /// What a client notices of a thousand others who take their time
     Slow(slow::Options),
+    /// What it costs to be watched by an observer
+    Observe(observe::Options),
     /// Ten times the load from one moment to the next: bellwether beside Apache and php-fpm,
     /// and programs of others under `bellwether run`
     Step(step::Options),
@@ -102,6 +105,7 @@ fn main() -> Result<()> {
         Suite::Program(options) => program::run(&options),
         Suite::Http(options) => http::run(&options),
         Suite::Slow(options) => slow::run(&options),
+        Suite::Observe(options) => observe::run(&options),
         Suite::Step(options) => step::run(&options),
         Suite::Overload(options) => overload::run(&options),
         Suite::Cycles(options) => cycles::run(&options),
