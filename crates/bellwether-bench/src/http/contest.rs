@@ -1,16 +1,20 @@
 //! Entrants side by side, and what they did in each trial, repetition by repetition.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 
 use super::entrant::Entrant;
 use super::running::{Running, Sample};
-use super::trial::{Trial, bearable};
+use super::trial::{SHARE, Trial, slowest};
 use crate::figure::Figure;
 use crate::turns::order;
 use crate::wrk::Load;
 
 /// wrk takes whole seconds; all entrants are at their speed by then.
 const WARM_UP: u64 = 1;
+/// Long enough to tell the slowest server's limit to some percent.
+const CALIBRATION: Duration = Duration::from_secs(1);
 
 /// Who could not take part, and why.
 #[derive(Debug, Default)]
@@ -65,7 +69,7 @@ impl Contest {
         let warm_up = |server: &Running| server.run(&self.trials[0], 0.0, WARM_UP).map(drop);
         servers.iter().try_for_each(warm_up)?;
         for index in 0..self.trials.len() {
-            let rate = self.bearable().unwrap_or_default();
+            let rate = self.bearable(index, &servers)?;
             for turn in order(repetition, servers.len()) {
                 let (trial, course) = (&self.trials[index], &mut self.courses[turn]);
                 let sample = servers[turn].run(trial, rate, seconds);
@@ -78,14 +82,23 @@ impl Contest {
         Ok(())
     }
 
-    /// What all stand on connections of their own, by what they last did on such.
-    fn bearable(&self) -> Option<f64> {
-        let index = self.trials.iter().position(|trial| trial.is_hello(Load::Short))?;
-        bearable(self.courses.iter().filter_map(|it| Some(it.samples[index].last()?.rate)))
+    /// How many a second may come by the clock in this trial: so many that even the slowest has time
+    /// to spare.
+    fn bearable(&self, index: usize, servers: &[Running]) -> Result<f64> {
+        let rates = |trial: usize| self.courses.iter().filter_map(move |it| it.last_rate(trial));
+        let short = self.trials.iter().position(|trial| trial.is_hello(Load::Short));
+        match (self.trials[index], short.and_then(|short| slowest(rates(short)))) {
+            (Trial::Open, Some(slowest)) => Ok(SHARE * servers[slowest].capacity(CALIBRATION)?),
+            _ => Ok(0.0),
+        }
     }
 }
 
 impl Course {
+    fn last_rate(&self, trial: usize) -> Option<f64> {
+        self.samples[trial].last().map(|sample| sample.rate)
+    }
+
     pub(super) fn figure(&self, trial: usize, quantity: fn(&Sample) -> f64) -> Figure {
         Figure::of(self.samples[trial].iter().map(quantity))
     }

@@ -79,7 +79,9 @@ impl Part {
                 let trials = vec![hello(Load::Kept), hello(Load::Short), Trial::Open];
                 ("The small reply, two workers", &Entrant::ALL[..], trials)
             }
-            Self::Many => ("32 of a kind", &Entrant::MANY[..], vec![hello(Load::Short)]),
+            Self::Many => {
+                ("32 handlers, 32 processes", &Entrant::MANY[..], vec![hello(Load::Short)])
+            }
             Self::Files => {
                 let trials = FILES.iter().map(Trial::file).collect();
                 ("Files, two workers", &Entrant::FILES[..], trials)

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::Options;
 use super::contest::{Contest, Course, Skipped};
+use super::entrant::Entrant;
+use super::rivals::Rival;
 use super::running::Sample;
 use super::trial::{SHARE, Trial};
 use crate::figure::Figure;
@@ -14,12 +16,21 @@ use crate::table::Table;
 type Quantity = fn(&Sample) -> f64;
 
 const NOTE: &str = "\
-Medians of all repetitions; ±: distance of the quartiles / median. CPU: all processes and threads of the server, from /proc. Ours / its: what the first line of
-the table has, divided by what this line has, within each repetition: median and quartiles; for requests/s more than 1 is
-good for us, for CPU and p99 less. About 1: 1 lies between the quartiles, so there is no difference to tell. Kept: connections that are
-kept; short: a connection for each request. By the clock: requests come at random moments (Poisson) and wait for nobody, each on a
-connection of its own, from the moment when it is due to its end. Failed: in all repetitions. Elsewhere: processor time of the machine that neither server
-nor client used: the more, the less the figures mean. lighttpd and h2o have no fixed reply and send a file with the same bytes.";
+Medians of all repetitions; ±: distance of the quartiles / median. Ours / its: what the first line of
+the table has, divided by what this line has, within each repetition: median and quartiles. For
+requests/s more than 1 is good for us; for CPU, p50 and p99 less is. About 1: the quartiles hold 1, so
+no difference can be told. CPU: all processes and threads of the server, from /proc; of a large file
+much is sent in the client's time, when the kernel handles what the client acknowledges, so that in
+U the rate tells more.
+
+Kept: connections that are kept; short: a connection for each request. By the clock: requests come at
+random moments (Poisson) and wait for nobody, each on a connection of its own; times are from the
+moment at which a request was due to the end of its answer. What the slowest can do is measured in
+each repetition with the same clients, who then ask again as soon as they are answered. Failed: in
+all repetitions. Elsewhere: processor time of the machine that neither server nor client used; the
+more, the less the figures mean. lighttpd and h2o have no fixed reply: they send a file of the same
+bytes.
+";
 
 pub(super) fn markdown(
     machine: &Machine,
@@ -34,9 +45,28 @@ pub(super) fn markdown(
         "* load: wrk, {CLIENTS} closed-loop connections from one thread unless told otherwise, \
          {seconds} s for each figure, {repetitions} repetitions, all entrants in turn{hasty}\n"
     );
+    let rivals: Vec<String> = rivals(contests).iter().map(versioned).collect();
+    let rivals = format!("* rivals: {}; libraries as in Cargo.lock\n", rivals.join(", "));
     let tables: String = contests.iter().map(tables).collect();
     let skipped: String = skipped.0.iter().map(|it| format!("\nSKIPPED: {it}\n")).collect();
-    format!("{heading}{load}\n{tables}{NOTE}\n{skipped}")
+    format!("{heading}{load}{rivals}\n{tables}{NOTE}{skipped}")
+}
+
+/// Each once.
+fn rivals(contests: &[Contest]) -> Vec<Rival> {
+    let mut rivals = Vec::new();
+    for course in contests.iter().flat_map(|contest| &contest.courses) {
+        if let Entrant::Rival(rival) = course.entrant
+            && !rivals.contains(&rival)
+        {
+            rivals.push(rival);
+        }
+    }
+    rivals
+}
+
+fn versioned(rival: &Rival) -> String {
+    format!("{rival} {}", rival.version())
 }
 
 fn tables(contest: &Contest) -> String {
@@ -45,7 +75,7 @@ fn tables(contest: &Contest) -> String {
         let title = match trial {
             Trial::Open => {
                 let rate = first.figure(index, |it| it.rate).median;
-                format!("{trial}, {rate:.0} a second ({SHARE} of the slowest's short connections)")
+                format!("{trial}, {rate:.0} a second ({SHARE} of what the slowest can do)")
             }
             Trial::Closed(_) => trial.to_string(),
         };
@@ -67,7 +97,7 @@ fn table(contest: &Contest, index: usize, trial: Trial) -> Table {
     let columns = columns(trial);
     let mut head = vec!["entrant"];
     for (name, ..) in &columns {
-        head.extend([*name, "±", "ours / its"]);
+        head.extend([*name, "ours / its"]);
     }
     head.extend(["failed", "elsewhere"]);
     let mut table = Table::new(&head);
@@ -76,8 +106,8 @@ fn table(contest: &Contest, index: usize, trial: Trial) -> Table {
         for &(_, decimals, quantity) in &columns {
             let figure = course.figure(index, quantity);
             let ratio = course.ratio(&contest.courses[0], index, quantity);
-            row.push(format!("{:.decimals$}", figure.median));
-            row.push(format!("{:.0} %", figure.spread() * 100.0));
+            let (median, spread) = (figure.median, figure.spread() * 100.0);
+            row.push(format!("{median:.decimals$} ± {spread:.0} %"));
             row.push(if place == 0 { "-".into() } else { compared(ratio) });
         }
         row.push(format!("{:.0}", failed(course, index)));

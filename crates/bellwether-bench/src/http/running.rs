@@ -10,6 +10,7 @@ use super::entrant::Entrant;
 use super::trial::{FILES, File, Trial};
 use crate::arrivals::{Phase, Work, poisson};
 use crate::hello::{self, HELLO};
+use crate::load::CLIENTS;
 use crate::neighbours::Neighbours;
 use crate::open_loop::{self, Target, Waits, Wire};
 use crate::process;
@@ -92,6 +93,15 @@ impl Running {
             failed: (run.records.len() - answered) as f64,
             elsewhere,
         })
+    }
+
+    /// How many a second it answers on connections of their own at most, when those who ask are those
+    /// who ask by the clock: they cost more than wrk.
+    pub(super) fn capacity(&self, length: Duration) -> Result<f64> {
+        let target = Target { address: self.address, wire: Wire::Page(HELLO) };
+        let run = open_loop::run_closed(&target, Work::default(), CLIENTS, |now| now < length)?;
+        let answered = run.records.iter().filter(|record| record.is_answered()).count();
+        Ok(answered as f64 / length.as_secs_f64())
     }
 
     /// The processor time that the server took meanwhile, and the share that others did.

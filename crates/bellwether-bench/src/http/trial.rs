@@ -5,7 +5,7 @@ use std::fmt;
 use crate::load::CLIENTS;
 use crate::wrk::{Clients, Load};
 
-/// The share of what the slowest can do that comes by the clock: nobody is in overload.
+/// The share of what the slowest can do that comes by the clock: nobody has too much to do.
 pub(super) const SHARE: f64 = 0.6;
 
 #[derive(Clone, Copy, Debug)]
@@ -53,9 +53,9 @@ impl Trial {
     }
 }
 
-/// What everybody stands when the slowest does so many a second.
-pub(super) fn bearable(rates: impl Iterator<Item = f64>) -> Option<f64> {
-    rates.min_by(f64::total_cmp).map(|slowest| slowest * SHARE)
+/// Whose rate is the least.
+pub(super) fn slowest(rates: impl Iterator<Item = f64>) -> Option<usize> {
+    rates.enumerate().min_by(|one, other| one.1.total_cmp(&other.1)).map(|(place, _)| place)
 }
 
 impl fmt::Display for Trial {
@@ -76,9 +76,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slowest_says_how_many_come_by_the_clock() {
-        assert_eq!(bearable([1000.0, 500.0, 700.0].into_iter()), Some(300.0));
-        assert_eq!(bearable([].into_iter()), None);
+    fn the_slowest_has_the_least_rate() {
+        assert_eq!(slowest([1000.0, 500.0, 700.0].into_iter()), Some(1));
+        assert_eq!(slowest([].into_iter()), None);
     }
 
     #[test]

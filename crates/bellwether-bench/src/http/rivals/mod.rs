@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs;
 use std::net::SocketAddrV4;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
@@ -36,6 +37,14 @@ impl Rival {
         find(program).is_none().then(|| format!("{name} is not installed"))
     }
 
+    /// What it says of its version; most say their name before it, and nginx says it as a complaint.
+    pub(super) fn version(self) -> String {
+        let Some(program) = find(self.package().program) else { return "not here".into() };
+        let said = Command::new(program).arg("-v").stdin(Stdio::null()).output();
+        let said = said.map_or_else(|_| Vec::new(), |said| [said.stdout, said.stderr].concat());
+        version_in(&String::from_utf8_lossy(&said)).unwrap_or("of unknown version").into()
+    }
+
     fn configuration(self) -> &'static str {
         match self {
             Self::Nginx => include_str!("nginx.conf"),
@@ -64,6 +73,14 @@ impl Rival {
         let words = [&[&*program], flags, &[&*configuration]].concat();
         Ok(words.into_iter().map(Into::into).collect())
     }
+}
+
+/// The first word that is a version, less a name before it.
+fn version_in(said: &str) -> Option<&str> {
+    let mut words = said.split_whitespace().filter_map(|word| word.rsplit('/').next());
+    let is_version =
+        |word: &&str| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.');
+    words.find(is_version)
 }
 
 /// The configuration of this run.
@@ -100,6 +117,16 @@ mod tests {
             }
             assert!(filled.contains("8081") && filled.contains(" 2"), "{rival}");
         }
+    }
+
+    #[test]
+    fn a_version_is_found_in_what_a_rival_says_of_itself() {
+        let check = |said, expected| assert_eq!(version_in(said), expected, "{said}");
+        check("nginx version: nginx/1.22.1\n", Some("1.22.1"));
+        check("HAProxy version 2.6.12-1 2026/10/17 - https://haproxy.org/", Some("2.6.12-1"));
+        check("lighttpd/1.4.69 (ssl) - a light and fast webserver", Some("1.4.69"));
+        check("h2o version 2.2.5\nOpenSSL: 3.0.19", Some("2.2.5"));
+        check("unknown option", None);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The entrants that are libraries, each as its documentation says, with the same reply: hidden
 //! names of this executable, as each is a process of its own.
+//!
+//! actix-web is left out: its crates switch on `tracing/log` for all that is built with them, so the
+//! library that it is compared with would be another one, too.
 
 mod axum;
 mod hyper;
