@@ -31,7 +31,7 @@ fn a_wrong_command_line_is_refused_with_64() {
     check(&["check", "--quickly"], &["--quickly", "--help"]);
     check(&["generate", "poem"], &["poem", "--help"]);
     check(&["serve", "--listen", "127.0.0.1:0", "--name", "a/b"], &["a/b", "letters"]);
-    check(&["status", "everything"], &["everything", "--help"]);
+    check(&["status", "web", "everything"], &["everything", "--help"]);
     check(&["scale"], &["N|MIN..MAX|auto", "--help"]);
     check(&["scale", "0"], &["0", "write N, MIN..MAX"]);
     check(&["scale", "web", "8..2"], &["8..2", "write N, MIN..MAX"]);

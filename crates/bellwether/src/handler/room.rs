@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -53,11 +53,8 @@ pub(super) struct Room {
     pub(super) requests: Option<Arc<Requests>>,
     open: AtomicUsize,
     /// Of those, the ones whose clients were told to take another connection.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    pub(super) parting: AtomicUsize,
-    /// When the last was told so, in milliseconds since boot.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    pub(super) parted_at: AtomicU64,
+    #[cfg(feature = "http")]
+    pub(super) partings: super::parting::Partings,
     /// Connections handed over that the runtime has not taken yet.
     handed_over: AtomicUsize,
     gate_waits: AtomicBool,
@@ -79,8 +76,8 @@ impl Room {
             terms,
             requests: Requests::of_thread(post, thread, terms.labels),
             open: AtomicUsize::new(0),
-            parting: AtomicUsize::new(0),
-            parted_at: AtomicU64::new(0),
+            #[cfg(feature = "http")]
+            partings: super::parting::Partings::default(),
             handed_over: AtomicUsize::new(0),
             gate_waits: AtomicBool::new(false),
             freed: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
