@@ -26,8 +26,8 @@ U the rate tells more.
 Kept: connections that are kept; short: a connection for each request. By the clock: requests come at
 random moments (Poisson) and wait for nobody, each on a connection of its own; times are from the
 moment at which a request was due to the end of its answer. What the slowest can do is measured in
-each repetition with the same clients, who then ask again as soon as they are answered. Failed: in
-all repetitions. Elsewhere: processor time of the machine that neither server nor client used; the
+each repetition with two of these clients, who then ask again as soon as they are answered; where p50
+is many milliseconds nevertheless, neighbours took the time. Failed: in all repetitions. Elsewhere: processor time of the machine that neither server nor client used; the
 more, the less the figures mean. lighttpd and h2o have no fixed reply: they send a file of the same
 bytes.
 ";
