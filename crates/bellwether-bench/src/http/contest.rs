@@ -6,15 +6,14 @@ use anyhow::{Context as _, Result};
 
 use super::entrant::Entrant;
 use super::running::{Running, Sample};
-use super::trial::{SHARE, Trial, slowest};
+use super::trial::{SHARE, Trial, least};
 use crate::figure::Figure;
 use crate::turns::order;
-use crate::wrk::Load;
 
 /// wrk takes whole seconds; all entrants are at their speed by then.
 const WARM_UP: u64 = 1;
-/// Long enough to tell the slowest server's limit to some percent.
-const CALIBRATION: Duration = Duration::from_secs(1);
+/// Long enough to tell a limit to some percent.
+const CALIBRATION: Duration = Duration::from_millis(500);
 
 /// Who could not take part, and why.
 #[derive(Debug, Default)]
@@ -69,7 +68,7 @@ impl Contest {
         let warm_up = |server: &Running| server.run(&self.trials[0], 0.0, WARM_UP).map(drop);
         servers.iter().try_for_each(warm_up)?;
         for index in 0..self.trials.len() {
-            let rate = self.bearable(index, &servers)?;
+            let rate = bearable(self.trials[index], &servers)?;
             for turn in order(repetition, servers.len()) {
                 let (trial, course) = (&self.trials[index], &mut self.courses[turn]);
                 let sample = servers[turn].run(trial, rate, seconds);
@@ -81,24 +80,18 @@ impl Contest {
         }
         Ok(())
     }
+}
 
-    /// How many a second may come by the clock in this trial: so many that even the slowest has time
-    /// to spare.
-    fn bearable(&self, index: usize, servers: &[Running]) -> Result<f64> {
-        let rates = |trial: usize| self.courses.iter().filter_map(move |it| it.last_rate(trial));
-        let short = self.trials.iter().position(|trial| trial.is_hello(Load::Short));
-        match (self.trials[index], short.and_then(|short| slowest(rates(short)))) {
-            (Trial::Open, Some(slowest)) => Ok(SHARE * servers[slowest].capacity(CALIBRATION)?),
-            _ => Ok(0.0),
-        }
+/// How many a second may come by the clock: so many that even the slowest has time to spare.
+fn bearable(trial: Trial, servers: &[Running]) -> Result<f64> {
+    if !matches!(trial, Trial::Open) {
+        return Ok(0.0);
     }
+    let all = servers.iter().map(|server| server.capacity(CALIBRATION));
+    Ok(SHARE * least(&all.collect::<Result<Vec<_>>>()?))
 }
 
 impl Course {
-    fn last_rate(&self, trial: usize) -> Option<f64> {
-        self.samples[trial].last().map(|sample| sample.rate)
-    }
-
     pub(super) fn figure(&self, trial: usize, quantity: fn(&Sample) -> f64) -> Figure {
         Figure::of(self.samples[trial].iter().map(quantity))
     }

@@ -22,7 +22,7 @@ pub(super) enum Entrant {
 }
 
 /// Everybody's workers, unless a table says otherwise.
-const WORKERS: usize = 2;
+pub(super) const WORKERS: usize = 2;
 
 impl Entrant {
     /// Those who give the small reply; ours is the first.

@@ -15,6 +15,9 @@ use crate::table::Table;
 
 type Quantity = fn(&Sample) -> f64;
 
+/// Of fewer repetitions no spread is known.
+const FEWEST: usize = 3;
+
 const NOTE: &str = "\
 Medians of all repetitions; ±: distance of the quartiles / median. Ours / its: what the first line of
 the table has, divided by what this line has, within each repetition: median and quartiles. For
@@ -26,8 +29,8 @@ U the rate tells more.
 Kept: connections that are kept; short: a connection for each request. By the clock: requests come at
 random moments (Poisson) and wait for nobody, each on a connection of its own; times are from the
 moment at which a request was due to the end of its answer. What the slowest can do is measured in
-each repetition with the same clients, who then ask again as soon as they are answered. Failed: in
-all repetitions. Elsewhere: processor time of the machine that neither server nor client used; the
+each repetition with two of these clients, who then ask again as soon as they are answered; where p50
+is many milliseconds nevertheless, neighbours took the time (--condition s gives more of it). Failed: in all repetitions. Elsewhere: processor time of the machine that neither server nor client used; the
 more, the less the figures mean. lighttpd and h2o have no fixed reply: they send a file of the same
 bytes.
 ";
@@ -124,7 +127,10 @@ fn failed(course: &Course, trial: usize) -> f64 {
 
 /// A ratio, unless its spread swallows the difference.
 fn compared(ratio: Figure) -> String {
-    let Figure { median, lower, upper, .. } = ratio;
+    let Figure { median, lower, upper, repetitions } = ratio;
+    if repetitions < FEWEST {
+        return "too few".into();
+    }
     if lower <= 1.0 && upper >= 1.0 {
         return "about 1".into();
     }
@@ -174,5 +180,6 @@ mod tests {
         check([1.2, 1.1, 1.4], "1.20 (1.15 to 1.30)");
         check([0.4, 0.5, 0.6], "0.50 (0.45 to 0.55)");
         check([1.0, 1.0, 1.0], "about 1");
+        assert_eq!(compared(Figure::of([0.5, 0.6])), "too few");
     }
 }

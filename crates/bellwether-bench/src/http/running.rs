@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::entrant::Entrant;
+use super::entrant::{Entrant, WORKERS};
 use super::trial::{FILES, File, Trial};
 use crate::arrivals::{Phase, Work, poisson};
 use crate::hello::{self, HELLO};
-use crate::load::CLIENTS;
 use crate::neighbours::Neighbours;
 use crate::open_loop::{self, Target, Waits, Wire};
 use crate::process;
@@ -95,11 +94,12 @@ impl Running {
         })
     }
 
-    /// How many a second it answers on connections of their own at most, when those who ask are those
-    /// who ask by the clock: they cost more than wrk.
+    /// How many requests a second, each on a connection of its own, it and its clients have the time
+    /// for. The clients are those who ask by the clock, who cost more than wrk; they are as few as the
+    /// workers, because it costs less to serve a queue than to wake up for one request.
     pub(super) fn capacity(&self, length: Duration) -> Result<f64> {
         let target = Target { address: self.address, wire: Wire::Page(HELLO) };
-        let run = open_loop::run_closed(&target, Work::default(), CLIENTS, |now| now < length)?;
+        let run = open_loop::run_closed(&target, Work::default(), WORKERS, |now| now < length)?;
         let answered = run.records.iter().filter(|record| record.is_answered()).count();
         Ok(answered as f64 / length.as_secs_f64())
     }

@@ -1,7 +1,8 @@
 //! Suite `program`: what a program costs more when `bellwether run` keeps it, in a pool of one.
 //!
-//! `app` is what is run, `way` how it is started, `server` one that runs. All ways of one program stand side by side and are measured in turn, so that whatever slows the machine
-//! slows all; a ratio is that of one repetition. `report` says what came out.
+//! `app` is what is run, `way` how it is started, `server` one that runs. All ways of one program
+//! stand side by side and are measured in turn, so that whatever slows the machine slows all; a ratio
+//! is that of one repetition. `report` says what came out.
 
 mod app;
 mod report;
